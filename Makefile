@@ -1,0 +1,41 @@
+# make benchmark: from a bare machine to a table. make help: everything else.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+BENCHMARK ?= mini-organs
+
+.PHONY: benchmark setup test check bench report clean help
+.DEFAULT_GOAL := help
+
+benchmark: setup  ## environment, run BENCHMARK (mini-organs), print its report
+	$(BIN)/clbench run $(BENCHMARK)
+
+setup: $(READY)  ## the environment in .venv, exact versions from constraints.txt
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	touch $@
+
+test: setup  ## all tests
+	$(BIN)/python -m pytest
+
+check: setup  ## style, types, import contracts, definitions
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/clbench validate
+
+bench: setup  ## time per training step, side by side with bare PyTorch
+	$(BIN)/python -m pytest tests/bench --benchmark-only --benchmark-columns=min,median,stddev,rounds
+
+report: setup  ## print the report of the last run of BENCHMARK again
+	$(BIN)/clbench report reports/$(BENCHMARK)
+
+clean:  ## delete runs and their artifacts, keep the environment
+	rm -rf .clbench reports/*/plan.json
+	find reports -mindepth 1 -maxdepth 1 -type d ! -name reference ! -name gallery -exec rm -rf {} +
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12

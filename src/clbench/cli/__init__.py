@@ -1,0 +1,65 @@
+"""The command line: parse, call, print; every command is imported only when it is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from clbench import __version__
+
+COMMANDS = {
+    "list": ("shows", "Name the benchmarks, tasks, baselines and methods."),
+    "show": ("shows", "Print a benchmark, task, baseline or method as it was read."),
+    "validate": ("shows", "Check definitions and report everything that is wrong with them."),
+    "doctor": ("doctor", "Check this machine: versions, cores, memory, disk, accelerator, anatomy."),
+    "plan": ("runs", "Say what a run would do: jobs, what is cached, hours, disk."),
+    "run": ("runs", "Run a benchmark, or go on with it, and write its report."),
+    "status": ("runs", "Say how far a run is."),
+    "report": ("runs", "Write a run's tables again and print them."),
+    "export": ("export", "Copy a stage out as an nnU-Net model folder."),
+    "job": ("runs", "Do one job of a plan; the engine calls this."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and one line of each, and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"clbench.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="clbench")
+def group() -> None:
+    """Benchmark continual learning for 3-D medical image segmentation on nnU-Net v2.
+
+    \b
+    clbench run mini-organs          real CT anatomy, minutes on two CPU cores
+    clbench plan seven-organs        what the full benchmark would take
+    """
+
+
+def main() -> None:
+    """Run the command line; clbench's own errors end with their message and exit code."""
+    from clbench.errors import ClbenchError
+
+    try:
+        group.main(standalone_mode=True)
+    except ClbenchError as error:
+        click.echo(f"error: {error}", err=True)
+        raise SystemExit(error.exit_code) from None

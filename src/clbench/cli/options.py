@@ -1,0 +1,41 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PATH = click.Path(path_type=Path)
+
+
+def suite_option(command: F) -> F:
+    """``--suite``, as often as wanted."""
+    return click.option(
+        "--suite", "suites", multiple=True, type=PATH, envvar="CLBENCH_SUITE", metavar="DIR",
+        help="A folder with benchmark/, tasks/, baselines/ or methods/ of your own, in front of the shipped one.",
+    )(command)  # fmt: skip
+
+
+def store_option(command: F) -> F:
+    """``--store``."""
+    return click.option(
+        "--store", default=".clbench", show_default=True, type=PATH, envvar="CLBENCH_STORE", metavar="DIR",
+        help="Where jobs keep what they made; shared by all benchmarks.",
+    )(command)  # fmt: skip
+
+
+def out_option(command: F) -> F:
+    """``--out``."""
+    return click.option(
+        "--out", default=None, type=PATH, metavar="DIR", help="The run's folder.  [default: reports/BENCHMARK]"
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")(command)

@@ -1,0 +1,76 @@
+"""list, show, validate: what there is, and whether it is right."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from clbench.cli.options import PATH, json_option, suite_option
+from clbench.definitions.catalogue import Catalogue, Kind
+from clbench.errors import DefinitionError, Problem
+
+KINDS: tuple[Literal["benchmark"], Literal["task"], Literal["baseline"], Literal["method"]] = (
+    "benchmark", "task", "baseline", "method",
+)  # fmt: skip
+
+
+@click.command("list")
+@suite_option
+@json_option
+def list_command(suites: tuple[Path, ...], as_json: bool) -> None:
+    """Name the benchmarks, tasks, baselines and methods."""
+    catalogue = Catalogue.open(suites)
+    names = {kind: catalogue.names(kind) for kind in KINDS}
+    if as_json:
+        click.echo(json.dumps(names, indent=1))
+        return
+    for kind, found in names.items():
+        click.echo(f"{kind}s")
+        for name in found:
+            click.echo(f"  {name:24s}{_title(catalogue, kind, name)}")
+
+
+def _title(catalogue: Catalogue, kind: Kind, name: str) -> str:
+    from clbench.definitions.signatures import read_signature
+
+    try:
+        if kind == "method":
+            return read_signature(catalogue.method_file(name)).title
+        return {"benchmark": catalogue.benchmark, "task": catalogue.task, "baseline": catalogue.baseline}[kind](
+            name
+        ).title
+    except DefinitionError as error:
+        return f"({len(error.problems)} problems; see `clbench validate`)"
+
+
+@click.command("show")
+@click.argument("name")
+@suite_option
+def show_command(name: str, suites: tuple[Path, ...]) -> None:
+    """Print the file of the benchmark, task, baseline or method NAME, and where it lies."""
+    catalogue = Catalogue.open(suites)
+    found = [file for kind in KINDS if (file := catalogue.find(kind, name))]
+    if not found:
+        words = "; ".join(catalogue.unknown(kind, name) for kind in KINDS)
+        raise DefinitionError([Problem(None, None, "", words)])
+    for file in found:
+        click.echo(f"# {file}\n{file.read_text(encoding='utf-8').rstrip()}\n")
+
+
+@click.command("validate")
+@click.argument("files", nargs=-1, type=PATH)
+@suite_option
+def validate_command(files: tuple[Path, ...], suites: tuple[Path, ...]) -> None:
+    """Check FILES, or everything that `clbench list` names, and report all problems together."""
+    from clbench.definitions.resolve import check
+
+    catalogue = Catalogue.open(suites)
+    chosen = files or tuple(catalogue.file(kind, name) for kind in KINDS for name in catalogue.names(kind))
+    missing = [Problem(file, None, "", "there is no such file") for file in chosen if not file.is_file()]
+    problems = missing + [problem for file in chosen if file.is_file() for problem in check(file, catalogue)]
+    if problems:
+        raise DefinitionError(list(dict.fromkeys(problems)))
+    click.echo(f"{len(chosen)} files, nothing wrong")

@@ -1,0 +1,102 @@
+"""Cases as an nnU-Net v2 raw dataset: ``DatasetNNN_Name/{imagesTr,labelsTr,dataset.json}``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from clbench.data.generate import AnatomyCard, generate_case
+from clbench.store import Json, write_atomic
+
+FILE_ENDING = ".nii"  # not compressed: the bytes of a gzip file depend on the zlib that wrote it
+READER = "NibabelIO"  # SimpleITKIO does not list plain .nii
+
+
+class RawCard(AnatomyCard, Protocol):
+    """What a raw dataset needs of a task card."""
+
+    @property
+    def labels(self) -> Mapping[str, Sequence[int]]:
+        """Label's name → the original numbers it merges; its place, from 1, is what networks learn."""
+
+
+def case_id(card: AnatomyCard, index: int) -> str:
+    """A case's name, such as ``liver_007`` for the task ``mini-liver``."""
+    return f"{card.name.rpartition('-')[2]}_{index:03d}"
+
+
+def dataset_name(card: AnatomyCard, number: int) -> str:
+    """The dataset's folder, such as ``Dataset003_MiniLiver``."""
+    return f"Dataset{number:03d}_{''.join(part.capitalize() for part in card.name.split('-'))}"
+
+
+def image_path(folder: Path, case: str) -> Path:
+    """Where a dataset keeps a case's image."""
+    return folder / "imagesTr" / f"{case}_0000{FILE_ENDING}"
+
+
+def label_path(folder: Path, case: str) -> Path:
+    """Where a dataset keeps a case's label."""
+    return folder / "labelsTr" / f"{case}{FILE_ENDING}"
+
+
+def network_labels(
+    label: npt.NDArray[np.uint8], labels: Mapping[str, Sequence[int]]
+) -> npt.NDArray[np.uint8]:
+    """Turn original numbers into 1, 2, … in the order of ``labels``; what none of them names becomes 0."""
+    number_of = np.zeros(256, dtype=np.uint8)
+    for number, originals in enumerate(labels.values(), start=1):
+        number_of[list(originals)] = number
+    return number_of[label]
+
+
+def dataset_json(card: RawCard, cases: int) -> Json:
+    """The description that nnU-Net wants beside the cases."""
+    return {
+        "name": card.name,
+        "channel_names": {"0": "CT"},
+        "labels": {"background": 0} | {name: number for number, name in enumerate(card.labels, start=1)},
+        "numTraining": cases,
+        "file_ending": FILE_ENDING,
+        "overwrite_image_reader_writer": READER,
+    }
+
+
+def write_case(folder: Path, card: RawCard, index: int) -> str:
+    """Generate one case into a raw dataset and return its id; each file appears whole or not at all."""
+    case, name = generate_case(card, index), case_id(card, index)
+    write_atomic(image_path(folder, name), nifti(case.image, case.spacing))
+    write_atomic(label_path(folder, name), nifti(network_labels(case.label, card.labels), case.spacing))
+    return name
+
+
+def write_description(folder: Path, card: RawCard, cases: int) -> None:
+    """Write ``dataset.json``, last, when all cases are there."""
+    write_atomic(folder / "dataset.json", (json.dumps(dataset_json(card, cases), indent=2) + "\n").encode())
+
+
+def write_dataset(folder: Path, card: RawCard, indices: Iterable[int]) -> tuple[str, ...]:
+    """Write cases and description one after another; returns the cases' ids.
+
+    Args:
+        folder: the dataset's own folder, made if need be.
+        card: the task.
+        indices: which of its cases.
+    """
+    names = tuple(write_case(folder, card, index) for index in indices)
+    write_description(folder, card, len(names))
+    return names
+
+
+def nifti(array: npt.NDArray[np.generic], spacing: tuple[float, float, float]) -> bytes:
+    """A NIfTI-1 file with axes along right, front, head and the origin in the first voxel."""
+    import nibabel
+
+    image = nibabel.Nifti1Image(array, np.diag([*spacing, 1.0]))
+    image.header.set_xyzt_units("mm")
+    return bytes(image.to_bytes())

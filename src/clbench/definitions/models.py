@@ -1,0 +1,128 @@
+"""A benchmark's definition, and what it becomes once every name in it is resolved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from clbench.definitions.anatomy_source import AnatomySource
+from clbench.definitions.base import Count, Flag, Name, Natural, Record, Text
+from clbench.definitions.cards import RESERVED_BASELINES, BaselineCard, Setting, TaskCard
+from clbench.definitions.protocols import (
+    Continual,
+    Entry,
+    FromScratch,
+    Joint,
+    Protocols,
+    Transfer,
+    Values,
+)
+from clbench.definitions.sections import Backbone, Budget, Epoch, Heads, Iterations, Optimizer, Sample
+from clbench.definitions.sources import KitsSource, MsdSource, Source
+
+__all__ = [
+    "RESERVED_BASELINES",
+    "AnatomySource",
+    "Backbone",
+    "BaselineCard",
+    "Benchmark",
+    "Budget",
+    "Continual",
+    "Entry",
+    "Epoch",
+    "Files",
+    "FromScratch",
+    "Heads",
+    "Iterations",
+    "Joint",
+    "KitsSource",
+    "MsdSource",
+    "Optimizer",
+    "Protocols",
+    "Resolved",
+    "Sample",
+    "Setting",
+    "Source",
+    "TaskCard",
+    "Transfer",
+    "Values",
+    "Variant",
+]
+
+
+class Benchmark(Record):
+    """Which tasks in which order, by which protocols and baselines, on which budget and seeds."""
+
+    name: Name
+    """Its name, the same as its file's."""
+    version: Count
+    """Counts up whenever results would change."""
+    title: Text
+    """One line for people."""
+    extends: Text | None = None
+    """Another definition whose keys hold wherever this one does not write its own."""
+    scenario: Literal["task-incremental"]
+    """What a stage adds: a task with its own head, known when it is tested."""
+    sequence: tuple[str, ...] = Field(min_length=1)
+    """The tasks in the order in which they are learnt."""
+    heads: Heads = Heads()
+    """What becomes of the heads."""
+    backbone: Backbone
+    """The network and its grid."""
+    optimizer: Optimizer = Optimizer()
+    """How it is trained."""
+    budget: Budget
+    """How long it is trained."""
+    sample: Sample = Sample()
+    """Which cases are used."""
+    protocols: Protocols
+    """What is run."""
+    seeds: tuple[Natural, ...] = Field(min_length=1)
+    """Everything is run once for each seed."""
+
+
+class Variant(Record):
+    """A baseline as one run of the sequence uses it."""
+
+    name: str
+    """The card's name; where the definition writes settings, they follow as ``[setting=value,…]``."""
+    card: Name
+    """The card's name."""
+    version: Count
+    """The card's version."""
+    title: Text
+    """The card's title."""
+    method: Name
+    """The method's name."""
+    method_file: Path
+    """The method's source file."""
+    watches_first_stage: Flag
+    """Whether the first stage differs from plain training."""
+    settings: dict[str, Setting]
+    """Every setting of the method, defaults filled in."""
+
+
+class Files(Record):
+    """The files that a resolved definition was read from."""
+
+    benchmark: tuple[Path, ...]
+    """The definition's own file, then those that it extends."""
+    tasks: dict[str, Path]
+    """Each task's card."""
+    baselines: dict[str, Path]
+    """Each baseline's card."""
+
+
+class Resolved(Record):
+    """A definition in which every name is known and every check has passed."""
+
+    benchmark: Benchmark
+    """The definition, with what it extends applied."""
+    tasks: dict[str, TaskCard]
+    """The cards of the sequence and of the transfer targets."""
+    baselines: tuple[Variant, ...]
+    """The continual baselines, one entry a variant."""
+    files: Files
+    """Where all of it was read from."""

@@ -1,0 +1,205 @@
+"""A definition with all that it names, or everything that is wrong with any of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from clbench.definitions import checks
+from clbench.definitions.catalogue import Catalogue
+from clbench.definitions.layers import layered
+from clbench.definitions.models import (
+    RESERVED_BASELINES,
+    Backbone,
+    Benchmark,
+    Budget,
+    Files,
+    Protocols,
+    Resolved,
+    TaskCard,
+    Variant,
+)
+from clbench.definitions.reading import (
+    Finding,
+    Read,
+    ReadBaseline,
+    located,
+    read_baseline,
+    read_task,
+    setting_findings,
+)
+from clbench.definitions.signatures import read_signature
+from clbench.definitions.validation import Checked, checked
+from clbench.definitions.variants import entry_parts, expanded
+from clbench.definitions.yaml_source import Document, KeyPath
+from clbench.errors import DefinitionError, Problem
+
+_NEUTRAL: dict[str, Any] = {
+    "name": "", "version": 1, "title": "", "scenario": "task-incremental", "sequence": (), "seeds": (),
+    "backbone": Backbone(configuration="3d_fullres"), "budget": Budget(epochs=sys.maxsize),
+    "protocols": Protocols(),
+}  # fmt: skip
+"""Stands in for required sections that are missing or wrong, so that the others can still be checked."""
+
+
+def resolve(argument: str | Path, catalogue: Catalogue) -> Resolved:
+    """Read a definition and everything that it names.
+
+    Args:
+        argument: a benchmark's name, or the path of a YAML file.
+        catalogue: where the names are looked up.
+
+    Raises:
+        DefinitionError: anything is wrong with the definition, what it extends, its tasks, its baselines or
+            their methods; all of it at once.
+    """
+    document, files = layered(catalogue.benchmark_file(argument), catalogue)
+    return _Resolution(catalogue, checked(Benchmark, document)).result(files)
+
+
+def check(file: Path, catalogue: Catalogue) -> list[Problem]:
+    """Everything that is wrong with a task, baseline, method or benchmark; the folder says which it is."""
+    try:
+        if file.suffix == ".py":
+            read_signature(file)
+        elif file.absolute().parent.name == "tasks":
+            read_task(file)
+        elif file.absolute().parent.name == "baselines":
+            read_baseline(file, catalogue)
+        else:
+            resolve(file, catalogue)
+    except DefinitionError as error:
+        return error.problems
+    return []
+
+
+class _Resolution:
+    """Gathers what a definition names, and the problems on the way."""
+
+    def __init__(self, catalogue: Catalogue, definition: Checked[Benchmark]) -> None:
+        self.catalogue = catalogue
+        self.definition = definition
+        self.document: Document = definition.document
+        self.benchmark = definition.value or Benchmark.model_construct(**(_NEUTRAL | definition.usable))
+        self.problems = list(definition.problems)
+        self.tasks: dict[str, Read[TaskCard] | None] = {}
+        self.baselines: dict[str, ReadBaseline | None] = {}
+        self.variants: list[Variant] = []
+
+    def result(self, files: tuple[Path, ...]) -> Resolved:
+        """Everything, or all problems."""
+        self._read_tasks()
+        self._read_baselines()
+        self.problems += located(self.document, self._findings())
+        if self.problems:
+            raise DefinitionError(_in_order(self.problems))
+        return Resolved(
+            benchmark=self.benchmark,
+            tasks=self._cards(),
+            baselines=tuple(self.variants),
+            files=Files(
+                benchmark=files,
+                tasks={name: read.document.file for name, read in self.tasks.items() if read},
+                baselines={name: read.document.file for name, read in self.baselines.items() if read},
+            ),
+        )
+
+    def _cards(self) -> dict[str, TaskCard]:
+        return {name: read.value for name, read in self.tasks.items() if read}
+
+    def _read_tasks(self) -> None:
+        transfer = self.benchmark.protocols.transfer
+        named: list[tuple[KeyPath, tuple[str, ...]]] = [(("sequence",), self.benchmark.sequence)]
+        named += [(checks.TARGETS, transfer.targets)] if transfer else []
+        for path, names in named:
+            for index, name in enumerate(names):
+                if name not in self.tasks:
+                    self.tasks[name] = self._read_task((*path, index), name)
+
+    def _read_task(self, path: KeyPath, name: str) -> Read[TaskCard] | None:
+        file = self.catalogue.find("task", name)
+        if file is None:
+            self._refuse(path, self.catalogue.unknown("task", name))
+            return None
+        try:
+            return read_task(file)
+        except DefinitionError as error:
+            self.problems += error.problems
+            return None
+
+    def _read_baselines(self) -> None:
+        continual = self.benchmark.protocols.continual
+        for index, entry in enumerate(continual.baselines if continual else ()):
+            name, written = entry_parts(entry)
+            path: KeyPath = (*checks.BASELINES, index)
+            if name not in self.baselines:
+                self.baselines[name] = self._read_baseline(path, name)
+            baseline = self.baselines[name]
+            if baseline:
+                self._add_variants((*path, name), path, baseline, written)
+
+    def _read_baseline(self, path: KeyPath, name: str) -> ReadBaseline | None:
+        file = self.catalogue.find("baseline", name)
+        if file is None or name in RESERVED_BASELINES:
+            reserved = f"{name!r} is a protocol of its own; write it under protocols, not here"
+            self._refuse(
+                path, reserved if name in RESERVED_BASELINES else self.catalogue.unknown("baseline", name)
+            )
+            return None
+        try:
+            return read_baseline(file, self.catalogue)
+        except DefinitionError as error:
+            self.problems += error.problems
+            return None
+
+    def _add_variants(
+        self, settings_path: KeyPath, path: KeyPath, baseline: ReadBaseline, written: Any
+    ) -> None:
+        """Expand an entry, unless a setting is wrong or a variant of that name is there already."""
+        findings = list(setting_findings(baseline.signature, written, settings_path))
+        self.problems += located(self.document, findings)
+        for variant in () if findings else expanded(baseline, written):
+            if any(variant.name == other.name for other in self.variants):
+                self._refuse(path, f"{variant.name!r} is listed twice; leave it out once")
+            else:
+                self.variants.append(variant)
+
+    def _findings(self) -> Iterator[Finding]:
+        """The checks between sections; one whose section is wrong in itself is left out."""
+        benchmark, sound = self.benchmark, self.definition.sound
+        empty = list(self._empty_protocols())
+        yield from empty
+        yield from checks.repetitions(benchmark)
+        yield from checks.transfer_findings(benchmark)
+        if sound("protocols") and sound("sequence") and not empty:
+            yield from checks.protocol_findings(benchmark)
+        if sound("protocols", "continual") and sound("protocols", "joint") and not empty:
+            yield from checks.backbone_findings(benchmark, self._backbones())
+        if sound("backbone"):
+            yield from checks.patch_findings(benchmark)
+        if sound("sample"):
+            yield from checks.seed_findings(benchmark)
+            yield from checks.sample_findings(benchmark, self._cards())
+        if sound("sample") and sound("budget"):
+            yield from checks.batch_findings(benchmark, self._cards())
+
+    def _backbones(self) -> list[str]:
+        """The variants, and the baselines whose own problems keep them from becoming variants."""
+        broken = [name for name, baseline in self.baselines.items() if baseline is None]
+        return [*broken, *(variant.name for variant in self.variants)]
+
+    def _empty_protocols(self) -> Iterator[Finding]:
+        protocols = self.document.data.get("protocols")
+        for name, value in protocols.items() if isinstance(protocols, dict) else ():
+            if value is None:
+                yield ("protocols", name), "is empty; write {} to run it as it is, or leave the line out"
+
+    def _refuse(self, path: KeyPath, message: str) -> None:
+        self.problems.append(self.document.problem(path, message))
+
+
+def _in_order(problems: list[Problem]) -> list[Problem]:
+    """Each problem once, by file and line."""
+    return sorted(dict.fromkeys(problems), key=lambda problem: (str(problem.file), problem.line or 0))

@@ -1,0 +1,106 @@
+"""The sections of a benchmark's definition that say how training goes and on which cases."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from clbench.definitions.base import Count, Flag, Float, Natural, Positive, Record
+
+
+class Heads(Record):
+    """What becomes of the segmentation layers along a sequence."""
+
+    new_stage: Literal["reinit"] = "reinit"
+    """How a new stage's head begins: freshly initialised."""
+    evaluate_with: Literal["own"] = "own"
+    """The head that a task is evaluated with: its own, stored when it was learnt."""
+
+
+class Backbone(Record):
+    """The network and the grid it works on; what is left out is nnU-Net's own choice."""
+
+    configuration: Literal["3d_fullres", "3d_lowres"]
+    """The nnU-Net configuration."""
+    plans: Literal["shared"] = "shared"
+    """One plan for all tasks of the benchmark."""
+    spacing: tuple[Positive, Positive, Positive] | None = None
+    """Voxel size in mm."""
+    patch: tuple[Count, Count, Count] | None = None
+    """Patch size in voxels."""
+    features: Annotated[tuple[Count, ...], Field(min_length=2)] | None = None
+    """Feature maps of each stage of the encoder, the finest first."""
+    mirror: Flag = True
+    """Whether training and prediction mirror along the axes."""
+
+
+class Optimizer(Record):
+    """SGD with Nesterov momentum and polynomial decay; the defaults are nnU-Net's."""
+
+    lr: Positive = 0.01
+    """Initial learning rate."""
+    momentum: Annotated[Float, Field(ge=0, lt=1)] = 0.99
+    """Nesterov momentum."""
+    weight_decay: Annotated[Float, Field(ge=0)] = 3e-5
+    """L2 weight decay."""
+    warmup: Natural = 0
+    """Iterations over which the learning rate rises linearly to its initial value."""
+
+
+class Iterations(Record):
+    """An epoch of a fixed number of iterations, as in nnU-Net."""
+
+    iterations: Count
+    """Iterations an epoch."""
+
+
+def _epoch_kind(value: Any) -> str:
+    return "<iterations>" if isinstance(value, dict | Iterations) else "<cases>"
+
+
+Epoch = Annotated[
+    Annotated[Literal["cases"], Tag("<cases>")] | Annotated[Iterations, Tag("<iterations>")],
+    Discriminator(_epoch_kind),
+]
+
+
+class Budget(Record):
+    """How long a stage trains."""
+
+    epochs: Count
+    """Epochs a stage."""
+    epoch: Epoch = "cases"
+    """``cases``: each training case once, int(cases / batch) iterations; or ``{iterations: N}``."""
+    batch: Count = 2
+    """Patches an iteration."""
+
+
+class Sample(Record):
+    """Which of a task's cases are used."""
+
+    train: Count | None = None
+    """Training cases drawn from each task's training pool; left out: all of it."""
+    val: Count | None = None
+    """Validation cases drawn from each task's validation pool; left out: all of it."""
+    seed: Natural | None = None
+    """Seed of the draw; required where something is drawn."""
+    split: Literal["last-fifth", "inner-fifth"] = "last-fifth"
+    """The validation pool: the last fifth of the sorted cases, or the last fifth of the rest of them."""
+    at_most: Flag = False
+    """Whether a task with a smaller pool gives all that it has, instead of being refused."""
+
+    def pools(self, cases: int) -> tuple[range, range]:
+        """The training and the validation pool, as positions in the sorted list of ``cases`` cases."""
+        train, val = _last_fifth(range(cases))
+        return (train, val) if self.split == "last-fifth" else _last_fifth(train)
+
+    def counts(self, cases: int) -> tuple[int, int]:
+        """How many training and validation cases are used of a task that has ``cases`` cases."""
+        train, val = map(len, self.pools(cases))
+        return min(self.train or train, train), min(self.val or val, val)
+
+
+def _last_fifth(pool: range) -> tuple[range, range]:
+    cut = int(0.8 * len(pool))
+    return pool[:cut], pool[cut:]

@@ -1,0 +1,1 @@
+"""Predicting whole cases and measuring them in their native space."""

@@ -1,0 +1,38 @@
+"""What the disk refuses, said in words."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from clbench.errors import MissingEnvironment
+
+REFUSALS = {
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "your disk quota is used up; free some space",
+    errno.EROFS: "the file system is read-only; choose another folder",
+    errno.EACCES: "no permission to write there; choose another folder or change its permissions",
+    errno.EPERM: "no permission to write there; choose another folder or change its permissions",
+    errno.ENOTDIR: "part of that path is a file, not a folder; choose another folder",
+    errno.EEXIST: "there is a file of that name; choose another folder",
+}
+
+
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Turn the operating system's refusal to write below ``folder`` into a message about that folder.
+
+    Raises:
+        MissingEnvironment: the folder is unwritable, or the disk is full; it says what to do, and that
+            the same command continues afterwards.
+    """
+    try:
+        yield
+    except OSError as error:
+        advice = REFUSALS.get(error.errno or 0)
+        if advice is None:
+            raise
+        message = f"{folder}: cannot write: {advice}. Nothing is lost: the same command goes on from here."
+        raise MissingEnvironment(message) from error

@@ -1,0 +1,117 @@
+"""Starts the engine, Snakemake, as a subprocess; it is never imported here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from clbench.execute.estimate import chains, cores_used
+from clbench.execute.lifetime import PATIENCE, bound_to_me, environment, kill_group, stop_group
+from clbench.plan import Job
+from clbench.store import Store, write_atomic
+
+SNAKEFILE = Path(__file__).with_name("Snakefile")
+CLIENT = Path(__file__).with_name("client.py")
+
+
+@dataclass(frozen=True)
+class EngineFolder:
+    """The engine's own folder in the store: one per run folder, emptied before each use."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, store: Store, run_folder: Path) -> EngineFolder:
+        """The folder that belongs to a run folder."""
+        name = hashlib.sha256(str(run_folder.resolve()).encode()).hexdigest()[:16]
+        return cls((store.root / "engine" / name).resolve())
+
+    @property
+    def pending(self) -> Path:
+        """What the engine has to do; Snakemake reads it as its configuration."""
+        return self.path / "pending.json"
+
+    @property
+    def events(self) -> Path:
+        """What the engine started and what failed, one JSON line each."""
+        return self.path / "events.jsonl"
+
+    def ticket(self, job: str) -> Path:
+        """The file that Snakemake makes when a job's process has ended well."""
+        return self.path / "tickets" / job
+
+    def prepare(self, jobs: Mapping[str, Job], command: Sequence[str], cores: int) -> None:
+        """Empty the folder and write the pending list."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self.path.mkdir(parents=True)
+        write_atomic(self.pending, json.dumps(self._list(jobs, command, cores), indent=1).encode())
+
+    def _list(self, jobs: Mapping[str, Job], command: Sequence[str], cores: int) -> dict[str, object]:
+        """The Snakefile's ``config``; a job's priority is the longest chain that begins with it, in 0.1 s."""
+        urgency = chains(jobs, {id: job.seconds for id, job in jobs.items()})
+        rows = {
+            id: {
+                "parents": [parent for parent in job.parents if parent in jobs],
+                "priority": 1 + round(10 * urgency[id]),
+                "threads": cores_used(job, cores),
+            }
+            for id, job in jobs.items()
+        }
+        return {"command": list(command), "events": str(self.events), "jobs": rows}
+
+
+def client_command(plan_path: Path, module: str) -> list[str]:
+    """The command that does one job; the job's id comes behind it."""
+    return [sys.executable, "-I", "-S", str(CLIENT), module, str(plan_path.resolve())]
+
+
+@contextmanager
+def engine(
+    folder: EngineFolder, cores: int, log: Path, warm: str | None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run Snakemake over a prepared folder until the block ends; then nothing of it is left running."""
+    with open(log, "ab") as output:
+        process = subprocess.Popen(
+            _snakemake(folder, cores), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            env=_environment(folder, warm), process_group=0, preexec_fn=bound_to_me(),
+        )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            stop_group(process, PATIENCE)
+        kill_group(process.pid)
+
+
+def _environment(folder: EngineFolder, warm: str | None) -> dict[str, str]:
+    """Snakemake wants a cache in the home folder, and in a container there may be none: it gets another one.
+
+    The Snakefile gives the jobs the user's setting back.
+    """
+    theirs = os.environ.get("XDG_CACHE_HOME", "")
+    return {
+        **environment(),
+        "CLBENCH_WARM": warm or "",
+        "CLBENCH_CACHE_HOME": theirs,
+        "XDG_CACHE_HOME": str(folder.path / "cache"),
+    }
+
+
+def _snakemake(folder: EngineFolder, cores: int) -> list[str]:
+    """Snakemake's flags: it keeps no books (the store does), and says only what went wrong."""
+    return [
+        sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--directory", str(folder.path),
+        "--configfile", str(folder.pending), "--cores", str(cores), "--executor", "local",
+        "--scheduler", "greedy", "--keep-going", "--rerun-triggers", "mtime", "--ignore-incomplete",
+        "--nolock", "--drop-metadata", "--latency-wait", "1", "--runtime-source-cache-path",
+        str(folder.path / "sources"), "--workflow-profile", "none", "--profile", "none", "--nocolor",
+        "--quiet", "rules", "progress", "reason", "host",
+    ]  # fmt: skip

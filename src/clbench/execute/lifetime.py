@@ -1,0 +1,68 @@
+"""Processes that do not outlive the one that started them."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+from clbench.execute.client import ONE_THREAD
+
+PR_SET_PDEATHSIG = 1
+PATIENCE = 5.0
+"""Seconds that processes get to end by themselves before they are killed."""
+
+
+def environment() -> dict[str, str]:
+    """The environment of engine, server and jobs.
+
+    One thread per process, since jobs side by side use the cores; the same hashes in every process, so that
+    no set is walked in another order in another run.
+    """
+    return {**os.environ, **ONE_THREAD, "PYTHONHASHSEED": "0"}
+
+
+def die_with_parent(parent: int | None = None) -> None:
+    """Ask Linux to kill this process when the thread that started it ends; elsewhere do nothing.
+
+    Suits ``initializer=`` of a process pool and ``preexec_fn=`` of a subprocess.
+
+    Args:
+        parent: the parent's process id; if it is no longer the parent, this process ends at once.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if parent is not None and os.getppid() != parent:
+        os._exit(1)
+
+
+def bound_to_me() -> Callable[[], None]:
+    """A ``preexec_fn`` for children of this process: they die with it and take Ctrl-C as usual."""
+    parent = os.getpid()
+
+    def prepare() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        die_with_parent(parent)
+
+    return prepare
+
+
+def kill_group(group: int) -> None:
+    """SIGKILL every process of a process group; it is fine if there is none left."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def stop_group(process: subprocess.Popen[bytes], patience: float) -> None:
+    """Send Ctrl-C to the group that ``process`` leads, wait ``patience`` seconds, then kill what is left."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGINT)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(patience)
+    kill_group(process.pid)
+    process.wait()

@@ -1,0 +1,92 @@
+"""One job of a plan: read its row, do it, write its result atomically."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from clbench.errors import ClbenchError, CorruptArtifact
+from clbench.plan import Job, Plan
+from clbench.store import JobFolder, Json, Store
+
+__all__ = ["is_done", "main", "preload"]
+
+
+def preload() -> None:
+    """Import everything heavy, so that a process forked afterwards starts at once."""
+    import torch
+
+    import clbench.job.prepare
+    import clbench.job.stage  # noqa: F401
+
+    torch.set_num_threads(1)
+
+
+def is_done(job: Job, folder: JobFolder) -> bool:
+    """Whether a job's result is there, whole, and answers what is asked now.
+
+    Raises:
+        CorruptArtifact: the result or a file it vouches for is damaged.
+    """
+    result = folder.check("result")
+    return result is not None and result.get("evaluation", "") == job.evaluation
+
+
+def main(plan_path: str, job_id: str) -> int:
+    """Do one job, unless it is done; everything it prints goes to its log.
+
+    Returns:
+        0 when the result is there, else the exit code of the error.
+    """
+    plan = Plan.model_validate_json(Path(plan_path).read_bytes())
+    job, store = plan.job(job_id), Store(Path(plan.store))
+    folder = store.job(job_id)
+    with folder.lock():
+        _log_to(folder)
+        try:
+            return _do(plan, job, store)
+        except ClbenchError as error:
+            print(f"error: {error}", flush=True)
+            return error.exit_code
+        except Exception:  # the log is where a crash is read
+            traceback.print_exc()
+            sys.stderr.flush()
+            return 1
+
+
+def _do(plan: Plan, job: Job, store: Store) -> int:
+    folder = store.job(job.id)
+    try:
+        if is_done(job, folder):
+            return 0
+    except CorruptArtifact as error:
+        print(f"{error}; doing the job again", flush=True)
+        folder.discard()
+    start = time.perf_counter()
+    print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {job.title}", flush=True)
+    _body(plan, job, store)
+    print(f"done in {time.perf_counter() - start:.1f} s", flush=True)
+    return 0
+
+
+def _body(plan: Plan, job: Job, store: Store) -> Json:
+    if job.kind == "prepare":
+        from clbench.job.prepare import prepare
+
+        return prepare(job, store.job(job.id), threads=int(os.environ.get("CLBENCH_THREADS", "1")))
+    from clbench.job.stage import run_stage
+
+    return run_stage(plan, job, store)
+
+
+def _log_to(folder: JobFolder) -> None:
+    """Send this process's output, that of C libraries included, to the job's log."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    log = os.open(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)

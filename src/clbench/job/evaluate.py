@@ -1,0 +1,103 @@
+"""A stage's evaluation: every task it is asked for, each with its own head, in native space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from clbench.evaluation.metrics import measure_case
+from clbench.evaluation.sliding_window import predict_logits
+from clbench.job.progress import Progress
+from clbench.job.train import Trainee, load_model, snapshot_name
+from clbench.nnunet.checkpoint import MIRROR_AXES
+from clbench.nnunet.loader import CaseLibrary
+from clbench.nnunet.parts import NnunetParts
+from clbench.nnunet.prediction import read_label, to_native
+from clbench.store import Json
+from clbench.network.heads import MultiHeadNetwork
+
+TILES_TOGETHER = 4
+
+
+def evaluate(trainee: Trainee, progress: Progress) -> list[Json]:
+    """Measure every model of a stage on the validation cases of every task it is evaluated on.
+
+    Returns:
+        ``{epoch, task, case, label, metric, value}``, one per number.
+    """
+    spec = trainee.spec
+    models = [(epoch, snapshot_name(epoch)) for epoch in spec.snapshots] + [(spec.epochs, "checkpoint_final")]
+    folders = {task: trainee.prepared.tasks[task].preprocessed for task in trainee.job.evaluate}
+    library = CaseLibrary(folders)
+    measurements: list[Json] = []
+    for epoch, name in models:
+        network = _load(trainee, name)
+        for task in trainee.job.evaluate:
+            for case in trainee.prepared.tasks[task].val:
+                for row in _case(trainee, network, library, task, case):
+                    measurements.append({"epoch": epoch, "task": task, "case": case, **row})
+                progress.advance(f"evaluating {task}")
+    return measurements
+
+
+def cases_to_evaluate(trainee: Trainee) -> int:
+    """How many predictions an evaluation makes."""
+    cases = sum(len(trainee.prepared.tasks[task].val) for task in trainee.job.evaluate)
+    return cases * (1 + len(trainee.spec.snapshots))
+
+
+def _load(trainee: Trainee, name: str) -> MultiHeadNetwork:
+    """A model of the stage with all its heads."""
+    saved = load_model(trainee.folder, name)
+    first = trainee.spec.tasks[0]
+    network = MultiHeadNetwork(trainee.parts(first).network(), first)
+    network.load_trunk(saved["network_weights"])
+    for task, weights in saved["clbench"]["heads"].items():
+        network.add_head(task, weights, frozen=True)
+    return network.to(trainee.device, memory_format=trainee.memory_format).eval()
+
+
+def _case(
+    trainee: Trainee, network: MultiHeadNetwork, library: CaseLibrary, task: str, case: str
+) -> Iterator[Json]:
+    """Predict one case and measure it."""
+    parts, prepared = trainee.parts(task), trainee.prepared.tasks[task]
+    data, _, _, properties = library.load_case((task, case))
+    prediction = predict_case(network, parts, task, np.asarray(data[:]), properties, trainee.spec.mirror)
+    ending = prepared.dataset_json["file_ending"]
+    reference = read_label(str(prepared.raw / "labelsTr" / f"{case}{ending}"), prepared.dataset_json)
+    voxel_ml = float(np.prod(properties["spacing"])) / 1000
+    for m in measure_case(prediction, reference, prepared.labels, voxel_ml):
+        yield {"label": m.label, "metric": m.metric, "value": m.value}
+
+
+def predict_case(
+    network: MultiHeadNetwork, parts: NnunetParts, task: str, data: np.ndarray, properties: Json, mirror: bool
+) -> np.ndarray:
+    """The label map of a preprocessed case in its native space, by one task's head.
+
+    Args:
+        network: in evaluation mode.
+        parts: nnU-Net's parts for the task.
+        task: whose head.
+        data: ``(C, X, Y, Z)``.
+        properties: what nnU-Net's preprocessing noted of the case.
+        mirror: whether to average over mirrored predictions.
+    """
+
+    def forward(tiles: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cuda", enabled=parts.device.type == "cuda"):
+            return network.logits(task, network.features(_as_trained(tiles))[:1])[0]
+
+    def _as_trained(tiles: torch.Tensor) -> torch.Tensor:
+        cuda = parts.device.type == "cuda"
+        return tiles if cuda else tiles.contiguous(memory_format=torch.channels_last_3d)
+
+    image = torch.from_numpy(data).to(parts.device)
+    logits = predict_logits(
+        forward, image, parts.configuration.patch_size, parts.labels.num_segmentation_heads,
+        MIRROR_AXES if mirror else (), TILES_TOGETHER,
+    )  # fmt: skip
+    return to_native(logits.cpu(), parts, properties)

@@ -1,0 +1,46 @@
+"""A finished stage as a folder that unmodified nnU-Net predicts with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from clbench.errors import ClbenchError, MissingEnvironment
+from clbench.job.stage import trainee_of
+from clbench.job.train import load_model
+from clbench.network.heads import HEAD_PREFIX
+from clbench.nnunet.checkpoint import write_model
+from clbench.plan import Job, Plan
+from clbench.store import Store
+
+
+def export(plan: Plan, job: Job, store: Store, target: Path, head: str | None = None) -> str:
+    """Write a stage's trunk with one task's head as an nnU-Net model folder.
+
+    Args:
+        plan: the run's plan.
+        job: the stage.
+        store: where its artifacts are.
+        target: the folder to write.
+        head: whose head; the stage's own task if None.
+
+    Returns:
+        The task whose head it is.
+
+    Raises:
+        MissingEnvironment: the stage is not finished, or damaged.
+        ClbenchError: the stage has no such head.
+    """
+    trainee = trainee_of(job, store)
+    if trainee.folder.read("trained") is None:
+        raise MissingEnvironment(f"{job.title} is not trained yet; `clbench run` trains it")
+    saved = load_model(trainee.folder, "checkpoint_final")
+    heads = saved["clbench"]["heads"]
+    task = head or trainee.spec.tasks[0]
+    if task not in heads:
+        raise ClbenchError(f"{job.title} has no head {task!r}; it has {', '.join(sorted(heads))}")
+    weights = saved["network_weights"] | {HEAD_PREFIX + name: value for name, value in heads[task].items()}
+    write_model(
+        target, "checkpoint_final", trainee.parts(task), weights, saved["optimizer_state"], saved["current_epoch"],
+        trainee.spec.mirror, {},
+    )  # fmt: skip
+    return task

@@ -1,0 +1,198 @@
+"""The preparation of a benchmark's data: generate, fingerprint, plan once for all tasks, preprocess."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import shutil
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from clbench.data.raw import (
+    case_id, dataset_json, dataset_name, image_path, label_path, write_case, write_description,
+)
+from clbench.data.splits import sample_indices
+from clbench.definitions.models import TaskCard
+from clbench.execute.lifetime import die_with_parent
+from clbench.job.progress import Progress
+from clbench.nnunet.planning import (
+    VOXELS_FOR_INTENSITIES, Backbone, CaseFingerprint, fingerprint_case, plan_union, pool_fingerprints,
+)
+from clbench.nnunet.preprocessing import preprocess_case
+from clbench.plan import Job, PrepareSpec
+from clbench.store import JobFolder, Json, digest, write_atomic
+
+
+@dataclass(frozen=True)
+class PreparedTask:
+    """Where a prepared task lies, and its cases.
+
+    Attributes:
+        raw: nnU-Net raw dataset folder.
+        preprocessed: folder of preprocessed cases.
+        labels: names of the foreground labels, in network order.
+        train: names of the training cases.
+        val: names of the cases that are reported.
+    """
+
+    raw: Path
+    preprocessed: Path
+    labels: tuple[str, ...]
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+
+    @cached_property
+    def dataset_json(self) -> Json:
+        """The raw dataset's description."""
+        return dict(json.loads((self.raw / "dataset.json").read_text()))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A finished preparation, read from its job's folder."""
+
+    folder: JobFolder
+
+    @cached_property
+    def plans(self) -> Json:
+        """nnU-Net's plans, shared by all tasks."""
+        return dict(json.loads((self.folder.path / "plans.json").read_text()))
+
+    @cached_property
+    def tasks(self) -> dict[str, PreparedTask]:
+        """The tasks by name."""
+        result = self.folder.read("result")
+        assert result is not None, "a stage starts only after its preparation is done"
+        return {name: self._task(entry) for name, entry in result["tasks"].items()}
+
+    def _task(self, entry: dict[str, Any]) -> PreparedTask:
+        path = self.folder.path
+        return PreparedTask(
+            path / "raw" / entry["dataset"], path / "preprocessed" / entry["dataset"],
+            tuple(entry["labels"]), tuple(entry["train"]), tuple(entry["val"]),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One case to prepare."""
+
+    card: TaskCard
+    index: int
+    raw: Path
+    preprocessed: Path
+    training: bool
+    samples: int
+
+    @property
+    def name(self) -> str:
+        return case_id(self.card, self.index)
+
+    @property
+    def files(self) -> tuple[list[str], str]:
+        return [str(image_path(self.raw, self.name))], str(label_path(self.raw, self.name))
+
+
+def prepare(job: Job, folder: JobFolder, threads: int) -> Json:
+    """Prepare all tasks of a benchmark, several cases at a time.
+
+    Args:
+        job: a job of kind ``prepare``.
+        folder: its folder in the store.
+        threads: how many cases are worked on at once; the result does not depend on it.
+    """
+    spec = PrepareSpec.model_validate(job.spec)
+    shutil.rmtree(folder.path / "raw", ignore_errors=True)
+    shutil.rmtree(folder.path / "preprocessed", ignore_errors=True)
+    cases = list(_cases(spec, folder.path))
+    progress = Progress(folder, 2 * len(cases))
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(threads, mp_context=context, initializer=die_with_parent) as pool:
+        found = _collect(pool.map(_generate, cases), progress, "generating cases")
+        plans = _plan(spec, folder.path, cases, [f for f in found if f is not None])
+        write_atomic(folder.path / "plans.json", json.dumps(plans, indent=1).encode())
+        _collect(pool.map(_preprocess, [(case, plans) for case in cases]), progress, "preprocessing")
+    return folder.finish("result", _result(spec, plans, cases), _files(folder.path))
+
+
+def _cases(spec: PrepareSpec, path: Path) -> Iterator[_Case]:
+    for number, (name, card) in enumerate(spec.tasks.items(), start=2):
+        train, val = _indices(spec, card)
+        dataset = dataset_name(card, number)
+        samples = VOXELS_FOR_INTENSITIES // (len(train) * len(spec.tasks))
+        for index in (*train, *val):
+            raw, preprocessed = path / "raw" / dataset, path / "preprocessed" / dataset
+            yield _Case(spec.tasks[name], index, raw, preprocessed, index in train, samples)
+
+
+def _indices(spec: PrepareSpec, card: TaskCard) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    sample = spec.sample
+    return sample_indices(
+        card.cases, train=sample["train"], val=sample["val"], seed=sample["seed"], split=sample["split"]
+    )
+
+
+def _collect(results: Iterable[Any], progress: Progress, doing: str) -> list[Any]:
+    collected = []
+    for result in results:
+        collected.append(result)
+        progress.advance(doing)
+    return collected
+
+
+def _generate(case: _Case) -> CaseFingerprint | None:
+    """Write a raw case; of a training case, also what nnU-Net wants to know before it plans."""
+    write_case(case.raw, case.card, case.index)
+    if not case.training:
+        return None
+    images, label = case.files
+    return fingerprint_case(images, label, dataset_json(case.card, 1), case.samples)
+
+
+def _preprocess(work: tuple[_Case, Json]) -> None:
+    case, plans = work
+    images, label = case.files
+    preprocess_case(images, label, plans, dataset_json(case.card, 1), case.preprocessed / case.name)
+
+
+def _plan(spec: PrepareSpec, path: Path, cases: list[_Case], found: list[CaseFingerprint]) -> Json:
+    """Describe the raw datasets and plan their union."""
+    for raw in dict.fromkeys(case.raw for case in cases):
+        of_task = [case for case in cases if case.raw == raw]
+        write_description(raw, of_task[0].card, len(of_task))
+    b = spec.backbone
+    backbone = Backbone(
+        b["configuration"], _tuple(b["spacing"]), _tuple(b["patch"]), _tuple(b["features"]), spec.batch
+    )
+    scratch = path / "planning"
+    shutil.rmtree(scratch, ignore_errors=True)
+    union = dataset_json(cases[0].card, len(found))
+    plans = plan_union(pool_fingerprints(found), union, Path(cases[0].files[0][0]), backbone, scratch)
+    shutil.rmtree(scratch)
+    return plans
+
+
+def _tuple(value: Any) -> Any:
+    return None if value is None else tuple(value)
+
+
+def _result(spec: PrepareSpec, plans: Json, cases: list[_Case]) -> Json:
+    tasks = {}
+    for card in spec.tasks.values():
+        own = [case for case in cases if case.card.name == card.name]
+        tasks[card.name] = {
+            "dataset": own[0].raw.name,
+            "labels": list(card.labels),
+            "train": sorted(case.name for case in own if case.training),
+            "val": sorted(case.name for case in own if not case.training),
+        }
+    return {"tasks": tasks, "plans": digest(plans)}
+
+
+def _files(path: Path) -> list[str]:
+    files = [file for part in ("raw", "preprocessed") for file in (path / part).rglob("*") if file.is_file()]
+    return [str(file.relative_to(path)) for file in (*files, path / "plans.json")]

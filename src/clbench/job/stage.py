@@ -1,0 +1,53 @@
+"""A stage's job: train unless that is done, then evaluate."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from clbench.errors import CorruptArtifact
+from clbench.job.evaluate import cases_to_evaluate, evaluate
+from clbench.job.prepare import Prepared
+from clbench.job.progress import Progress
+from clbench.job.train import Trainee, train
+from clbench.plan import Job, Plan, StageSpec
+from clbench.store import Json, Store
+
+
+def run_stage(plan: Plan, job: Job, store: Store) -> Json:
+    """Train and evaluate a stage, each only if it is not done, and seal the result.
+
+    Returns:
+        The ``result`` document: measurements, cost, evidence.
+    """
+    torch.set_num_threads(1)
+    trainee = trainee_of(job, store)
+    progress = Progress(trainee.folder, trainee.spec.epochs + cases_to_evaluate(trainee))
+    trained = _trained(trainee) or train(trainee, progress)
+    progress.at("evaluating", trainee.spec.epochs)
+    start = time.perf_counter()
+    measurements = evaluate(trainee, progress)
+    cost = {**trained["cost"], "evaluate_seconds": time.perf_counter() - start}
+    content = {
+        "evaluation": job.evaluation, "measurements": measurements, "cost": cost, "evidence": trained["evidence"],
+        "losses": trained["losses"],
+    }  # fmt: skip
+    return trainee.folder.finish("result", content, trained["files"])
+
+
+def trainee_of(job: Job, store: Store) -> Trainee:
+    """What a stage is made of, read from its row and the store."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    parent = store.job(job.parents[1]) if len(job.parents) > 1 else None
+    prepared = Prepared(store.job(job.parents[0]))
+    return Trainee(job, StageSpec.model_validate(job.spec), store.job(job.id), parent, prepared, device)
+
+
+def _trained(trainee: Trainee) -> Json | None:
+    """The finished training, if it is there and whole."""
+    try:
+        return trainee.folder.check("trained")
+    except CorruptArtifact as error:
+        print(f"{error}; training again", flush=True)
+        return None

@@ -1,0 +1,178 @@
+"""BLIP: bit-level information preserving (Shi et al., CVPR 2021, arXiv 2105.04444; code Yujun-Shi/BLIP)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import torch
+
+from clbench.methods.base import Context, Method, Numbers
+from clbench.methods.fisher import Importance, estimate_fisher
+
+Tensors = dict[str, torch.Tensor]
+BOX = 1 - 2.0**-20
+
+
+def information_gain(fisher: torch.Tensor, old: torch.Tensor | float, tasks: int) -> torch.Tensor:
+    """Bits gained by a task: ``0.5 log2((F + n F_old) / ((n + 1) F_old))``, ``n`` tasks counted before it.
+
+    Args:
+        fisher: F of the task just learnt.
+        old: running mean of the Fishers before it, at first the prior.
+        tasks: n, 1 after the first task.
+    """
+    return 0.5 * torch.log2((fisher + tasks * old) / ((tasks + 1) * old))
+
+
+def grown_bits(bits: torch.Tensor, gain: torch.Tensor, most: int) -> torch.Tensor:
+    """Bits after a gain, rounded up, never fewer than before and at most ``most``."""
+    return (bits + gain.ceil().clamp(min=0)).clamp(max=most)
+
+
+def quantized(weight: torch.Tensor, bits: torch.Tensor, bound: float, zero_bit: str) -> torch.Tensor:
+    """Round to a grid of ``bound * 2^-bits``; at 0 bits the weight is kept, or set to 0 as the paper's code does."""
+    step = bound * torch.exp2(-bits)
+    rounded = torch.round(weight / step) * step
+    return torch.where(bits > 0, rounded, weight if zero_bit == "keep" else torch.zeros_like(weight))
+
+
+def fan_in(name: str, parameter: torch.Tensor) -> int:
+    """Inputs of one output: ``in * kernel`` of a convolution, transposed or anisotropic too; 1 of a vector."""
+    if parameter.ndim < 2:
+        return 1
+    inputs = parameter.shape[0] if ".transpconvs." in name else parameter.shape[1]
+    return int(inputs * math.prod(parameter.shape[2:]))
+
+
+def nominal_bound(name: str, parameter: torch.Tensor) -> float:
+    """The paper's ``6 / sqrt(fan_in)``, 1 for vectors; raised to the largest weight, which it must contain."""
+    paper = 6 / math.sqrt(fan_in(name, parameter)) if parameter.ndim > 1 else 1.0
+    return max(paper, float(parameter.detach().abs().max()) / BOX)
+
+
+class BLIP(Method):
+    """BLIP: each weight's important leading bits are frozen, as many as the finished tasks' Fisher earns."""
+
+    def __init__(
+        self,
+        *,
+        target_bits: float = 4.0,
+        max_bits: int = 20,
+        samples: int = 4,
+        strict: bool = False,
+        zero_bit: Literal["keep", "zero"] = "keep",
+    ) -> None:
+        """Set the strength and the variant.
+
+        Args:
+            target_bits: mean bits after the first task, which chooses the Fisher prior; 0 freezes nothing.
+            max_bits: most bits a weight can have.
+            samples: label draws per patch for the Fisher.
+            strict: half the interval, so that the frozen bits really never change; the paper's own lets the
+                last one move by one step per task.
+            zero_bit: what happens to weights without bits when they are quantised.
+        """
+        self.target_bits, self.max_bits, self.samples = target_bits, max_bits, samples
+        self.strict, self.zero_bit = strict, zero_bit
+        self._clamped: dict[str, float] = {}
+
+    @torch.no_grad()
+    def begin_stage(self, context: Context) -> None:
+        """Give bits for the previous task, quantise the trunk and lay the intervals."""
+        self.context = context
+        with torch.enable_grad():
+            fisher = estimate_fisher(context, self.samples).diagonal
+        self._remember(fisher, context)
+        self._low, self._high = [], []
+        for name, parameter in context.trunk.items():
+            bound, bits = self._bounds[name], self._bits[name]
+            if self.target_bits > 0:
+                parameter.copy_(quantized(parameter, bits, bound, self.zero_bit))
+            half = bound * torch.exp2(-bits) * (0.5 if self.strict else 1.0)
+            half = half if self.target_bits > 0 else torch.full_like(half, math.inf)
+            box = bound * BOX if self.target_bits > 0 else math.inf
+            self._low.append((parameter - half).clamp(min=-box))
+            self._high.append((parameter + half).clamp(max=box))
+        self._parameters = list(context.trunk.values())
+
+    def _remember(self, fisher: Importance, context: Context) -> None:
+        """Bits, running Fisher and bounds after the previous task."""
+        memory = context.memory
+        if memory:
+            old, bits, self._bounds, tasks = memory["fisher"], memory["bits"], dict(memory["bounds"]), memory["tasks"]
+            bits = {name: b.to(fisher[name]) for name, b in bits.items()}
+            old = {name: f.to(fisher[name]) for name, f in old.items()}
+        else:
+            tasks = 0
+            bits = {name: torch.zeros_like(f) for name, f in fisher.items()}
+            self._bounds = {name: nominal_bound(name, p) for name, p in context.trunk.items()}
+            fans = {name: fan_in(name, p) for name, p in context.trunk.items()}
+            prior = prior_for(fisher, fans, self.target_bits, self.max_bits)
+            old = {name: torch.full_like(f, prior * fans[name]) for name, f in fisher.items()}
+        gains = {name: information_gain(f, old[name], tasks + 1) for name, f in fisher.items()}
+        self._bits = {name: grown_bits(bits[name], gains[name], self.max_bits) for name in fisher}
+        self._fisher = {name: ((tasks + 1) * old[name] + f) / (tasks + 2) for name, f in fisher.items()}
+        self._tasks = tasks + 1
+
+    @torch.no_grad()
+    def after_step(self, iteration: int, lr: float) -> None:
+        """Clamp every weight to its interval."""
+        moment = self.context.moment(iteration)
+        if moment is not None:
+            outside = sum(
+                int(((p < low) | (p > high)).sum())
+                for p, low, high in zip(self._parameters, self._low, self._high, strict=True)
+            )
+            self._clamped[moment] = outside / sum(p.numel() for p in self._parameters)
+        torch._foreach_maximum_(self._parameters, self._low)
+        torch._foreach_minimum_(self._parameters, self._high)
+
+    def end_stage(self) -> dict[str, Any]:
+        """Bits, running Fisher, bounds and the number of tasks: constant in the number of tasks."""
+        return {
+            "bits": {name: b.to(torch.int8).cpu() for name, b in self._bits.items()},
+            "fisher": {name: f.cpu() for name, f in self._fisher.items()},
+            "bounds": dict(self._bounds),
+            "tasks": self._tasks,
+        }
+
+    def state(self) -> dict[str, Any]:
+        """The evidence so far; bits and intervals are made anew by ``begin_stage``."""
+        return {"clamped": dict(self._clamped)}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take up the evidence."""
+        self._clamped = dict(state["clamped"])
+
+    def effect(self) -> float:
+        """Largest share of weights that a step pushed out of their interval."""
+        return max(self._clamped.values(), default=0.0)
+
+    def evidence(self) -> Numbers:
+        """Histogram and mean of the bits, share of clamped weights, tensors protected."""
+        bits = torch.cat([b.flatten() for b in self._bits.values()])
+        histogram = torch.bincount(bits.long(), minlength=self.max_bits + 1)
+        return {
+            **{f"clamped_share_{moment}": value for moment, value in self._clamped.items()},
+            "mean_bits": float(bits.mean()),
+            "bits_histogram": [int(n) for n in histogram],
+            "tensors_protected": len(self._bits),
+            "tensors_expected": len(self.context.trunk),
+        }
+
+
+def prior_for(fisher: Importance, fans: dict[str, int], target: float, most: int) -> float:
+    """The Fisher prior under which the first task earns ``target`` bits on average.
+
+    The prior of a layer is this value times its fan-in. Mean bits fall as the prior rises, so it is found by
+    bisection of its logarithm; bits are whole numbers, so the target is met as nearly as they allow.
+    """
+    low, high = -60.0, 20.0
+    count = sum(f.numel() for f in fisher.values())
+    for _ in range(60):
+        middle = (low + high) / 2
+        gains = (information_gain(f, 10.0**middle * fans[name], 1) for name, f in fisher.items())
+        mean = sum(float(gain.ceil().clamp(0, most).sum()) for gain in gains) / count
+        low, high = (middle, high) if mean > target else (low, middle)
+    return float(10.0**high)

@@ -1,0 +1,86 @@
+"""Learning without Forgetting (Li & Hoiem 2016) with a head per task."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from clbench.methods.base import Context, Method, Numbers
+from clbench.network.batch import Batch
+from clbench.network.heads import MultiHeadNetwork, Output
+
+
+def distillation(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
+    """``T^2 * mean over voxels of KL(softmax(teacher/T) || softmax(student/T))``, in float32.
+
+    Args:
+        student: logits ``(B, K, ...)``.
+        teacher: logits of the same shape.
+        temperature: T.
+    """
+    log_q = F.log_softmax(student.float() / temperature, dim=1)
+    log_p = F.log_softmax(teacher.float() / temperature, dim=1)
+    divergence = (log_p.exp() * (log_p - log_q)).sum(1)
+    return temperature**2 * divergence.mean()
+
+
+class LwF(Method):
+    """LwF: on the new task's images, every old head must answer as it did when the stage began."""
+
+    def __init__(self, *, strength: float = 1.0, temperature: float = 2.0) -> None:
+        """Set the weight of the distillation, summed over the old heads, and its temperature."""
+        self.strength, self.temperature = strength, temperature
+        self._ratios: dict[str, float] = {}
+        self._distilled: dict[str, float] = {}
+
+    def begin_stage(self, context: Context) -> None:
+        """Keep a frozen copy of the previous stage's trunk as the teacher."""
+        self.context = context
+        self._network: MultiHeadNetwork = context.network
+        self._teacher = copy.deepcopy(context.network.trunk).requires_grad_(False)
+
+    def loss(self, batch: Batch, output: Output, loss: torch.Tensor) -> torch.Tensor:
+        """Add the distillation of the full-resolution output of every old head."""
+        with torch.no_grad():
+            taught = self._teacher(batch.data)[:1]
+        terms = [
+            distillation(
+                self._network.logits(task, output.features[:1])[0],
+                self._network.logits(task, taught)[0].detach(),
+                self.temperature,
+            )
+            for task in self.context.earlier
+        ]
+        added = self.strength * torch.stack(terms).sum()
+        self._last = (loss.detach(), added.detach())
+        return loss + added
+
+    def after_step(self, iteration: int, lr: float) -> None:
+        """Take evidence at the end of the first, middle and last epoch."""
+        moment = self.context.moment(iteration)
+        if moment is not None:
+            task, added = (float(value) for value in self._last)
+            self._distilled[moment] = added
+            self._ratios[moment] = added / max(abs(task), 1e-12)
+
+    def state(self) -> dict[str, Any]:
+        """The evidence so far."""
+        return {"distilled": dict(self._distilled), "ratios": dict(self._ratios)}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take up the evidence."""
+        self._distilled, self._ratios = dict(state["distilled"]), dict(state["ratios"])
+
+    def effect(self) -> float:
+        """Largest ratio of the distillation to the task's loss."""
+        return max(self._ratios.values(), default=0.0)
+
+    def evidence(self) -> Numbers:
+        """Distillation loss at the first, middle and last epoch; heads distilled."""
+        return {
+            **{f"distillation_{moment}": value for moment, value in self._distilled.items()},
+            "heads_distilled": len(self.context.earlier),
+        }

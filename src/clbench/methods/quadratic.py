@@ -1,0 +1,90 @@
+"""The quadratic penalty that L2 and EWC share: strength/2 * sum importance * (theta - anchor)^2."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+
+from clbench.methods.base import Context, Method, Numbers
+
+Update = Literal["proximal", "gradient"]
+
+
+class QuadraticPenalty(Method):
+    """Pulls the trunk towards an anchor, each parameter by its own importance.
+
+    ``gradient`` adds ``strength * importance * (theta - anchor)`` to the gradient, before clipping; it is
+    stable only while ``lr * strength * importance < 2 (1 + momentum) / (1 + 2 momentum)``. ``proximal``
+    moves the parameters after the optimiser's step, ``theta <- (theta + k F anchor) / (1 + k F)`` with
+    ``k = lr * strength / (1 - momentum)``: the same fixed point, stable at any strength.
+    """
+
+    def __init__(self, strength: float, update: Update) -> None:
+        self.strength, self.update = strength, update
+        self._pulls: dict[str, float] = {}
+        self._penalties: dict[str, float] = {}
+
+    def protect(self, context: Context, importance: dict[str, torch.Tensor]) -> None:
+        """Anchor the trunk where it is, with this importance per parameter; called by ``begin_stage``."""
+        self.context = context
+        self._names = list(importance)
+        self._importance = [importance[name] for name in self._names]
+        self._parameters = [context.trunk[name] for name in self._names]
+        self._anchor = [p.detach().clone() for p in self._parameters]
+
+    @torch.no_grad()
+    def after_backward(self, iteration: int, lr: float) -> None:
+        """Take evidence, and add the penalty's gradient if the update says so."""
+        moment = self.context.moment(iteration)
+        if moment is None and self.update != "gradient":
+            return
+        distance = torch._foreach_sub(self._parameters, self._anchor)
+        pull = torch._foreach_mul(torch._foreach_mul(self._importance, distance), self.strength)
+        gradients = [p.grad for p in self._parameters]
+        if moment is not None:
+            task = _norm([g for g in gradients if g is not None])
+            self._pulls[moment] = _norm(pull) / max(task, 1e-12)
+            self._penalties[moment] = 0.5 * float(sum((p * d).sum() for p, d in zip(pull, distance, strict=True)))
+        if self.update == "gradient":
+            torch._foreach_add_(gradients, pull)
+
+    @torch.no_grad()
+    def after_step(self, iteration: int, lr: float) -> None:
+        """Move towards the anchor if the update is proximal."""
+        if self.update != "proximal":
+            return
+        k = lr * self.strength / (1 - self.context.momentum)
+        weight = torch._foreach_mul(self._importance, k)
+        pulled = torch._foreach_mul(weight, self._anchor)
+        torch._foreach_add_(self._parameters, pulled)
+        torch._foreach_add_(weight, 1.0)
+        torch._foreach_div_(self._parameters, weight)
+
+    def state(self) -> dict[str, Any]:
+        """The evidence so far; anchor and importance are made anew by ``begin_stage``."""
+        return {"pulls": dict(self._pulls), "penalties": dict(self._penalties)}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take up the evidence."""
+        self._pulls, self._penalties = dict(state["pulls"]), dict(state["penalties"])
+
+    def effect(self) -> float:
+        """Largest ratio of the penalty's gradient to the task's, of the moments looked at."""
+        return max(self._pulls.values(), default=0.0)
+
+    def evidence(self) -> Numbers:
+        """Penalty and gradient ratio at the first, middle and last epoch; how much is protected."""
+        zero = sum(int((f == 0).sum()) for f in self._importance)
+        total = sum(f.numel() for f in self._importance)
+        return {
+            **{f"gradient_ratio_{moment}": value for moment, value in self._pulls.items()},
+            **{f"penalty_{moment}": value for moment, value in self._penalties.items()},
+            "tensors_protected": len(self._names),
+            "tensors_expected": len(self.context.trunk),
+            "importance_zero_share": zero / total,
+        }
+
+
+def _norm(tensors: list[torch.Tensor]) -> float:
+    return float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors))))

@@ -1,0 +1,35 @@
+"""What the stage loop trains on: patches, their targets and the cases they come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+Key = tuple[str, str]
+"""A case: the name of its task, and its own."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Patches as the network takes them.
+
+    Attributes:
+        data: ``(B, C, X, Y, Z)`` float32.
+        target: one ``(B, 1, X/s, Y/s, Z/s)`` tensor per deep-supervision scale, finest first.
+        keys: the case each patch comes from.
+    """
+
+    data: torch.Tensor
+    target: tuple[torch.Tensor, ...]
+    keys: tuple[Key, ...]
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The task of each patch."""
+        return tuple(task for task, _ in self.keys)
+
+    def to(self, device: torch.device, memory_format: torch.memory_format) -> Batch:
+        """The batch on another device; the images in another memory format."""
+        data = self.data.to(device, non_blocking=True, memory_format=memory_format)
+        return Batch(data, tuple(t.to(device, non_blocking=True) for t in self.target), self.keys)

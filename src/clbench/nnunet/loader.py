@@ -1,0 +1,104 @@
+"""Batches of patches from the cases of several tasks, drawn and augmented by nnU-Net's own data loader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
+from nnunetv2.training.dataloading import data_loader
+from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
+from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
+
+from clbench.nnunet.parts import NnunetParts
+from clbench.network.batch import Batch, Key
+
+CACHE_BYTES = 256 * 2**20
+
+
+class CaseLibrary:
+    """Preprocessed cases of several tasks by ``(task, case)``; small ones stay in memory once read."""
+
+    def __init__(self, folders: Mapping[str, Path]) -> None:
+        self._datasets = {task: nnUNetDatasetBlosc2(str(folder), []) for task, folder in folders.items()}
+        self._cache: dict[Key, tuple[Any, Any, None, dict[str, Any]]] = {}
+        self._room = CACHE_BYTES
+        self.identifiers: list[Key] = []
+
+    def load_case(self, key: Key) -> tuple[Any, Any, None, dict[str, Any]]:
+        """Image ``(C, X, Y, Z)``, label ``(1, X, Y, Z)``, nothing, and nnU-Net's properties of a case."""
+        if key in self._cache:
+            return self._cache[key]
+        task, case = key
+        data, seg, _, properties = self._datasets[task].load_case(case)
+        size = data.nbytes + seg.nbytes
+        if size > self._room:
+            return data, seg, None, properties
+        self._room -= size
+        self._cache[key] = (data[:], seg[:], None, properties)
+        return self._cache[key]
+
+    def bytes_of(self, key: Key) -> int:
+        """Bytes of a case, uncompressed."""
+        data, seg, _, _ = self.load_case(key)
+        return int(data.nbytes + seg.nbytes)
+
+
+class PatchLoader(nnUNetDataLoader):  # type: ignore[misc]
+    """nnU-Net's loader, told which cases to load instead of drawing them itself."""
+
+    def __init__(
+        self,
+        library: CaseLibrary,
+        parts: NnunetParts,
+        batch: int,
+        transforms: BasicTransform,
+        initial_patch: Sequence[int] | None = None,
+    ) -> None:
+        patch = parts.configuration.patch_size
+        super().__init__(
+            library,
+            batch,
+            patch if initial_patch is None else initial_patch,
+            patch,
+            parts.labels,
+            oversample_foreground_percent=0.33,
+            transforms=transforms,
+        )
+        self._keys: tuple[Key, ...] = ()
+
+    def get_indices(self) -> tuple[Key, ...]:
+        """The cases of the batch that is being loaded."""
+        return self._keys
+
+    def load(self, keys: Sequence[Key]) -> Batch:
+        """Load one patch of each case, in this order; as many as the loader's batch size."""
+        self._keys = tuple(keys)
+        with _one_thread_already():
+            batch = self.generate_train_batch()
+        target = batch["target"]
+        return Batch(batch["data"], tuple(target) if isinstance(target, list) else (target,), self._keys)
+
+
+@contextmanager
+def _one_thread_already() -> Iterator[None]:
+    """Spare nnU-Net's search for thread pools to limit, which costs 4 ms a batch: a job has one thread anyway."""
+    before = data_loader.threadpool_limits
+    data_loader.threadpool_limits = lambda **_: nullcontext()
+    try:
+        yield
+    finally:
+        data_loader.threadpool_limits = before
+
+
+def training_loader(library: CaseLibrary, parts: NnunetParts, batch: int, mirror: bool) -> PatchLoader:
+    """A loader with nnU-Net's training augmentation."""
+    transforms, initial_patch = parts.augmentation(mirror)
+    return PatchLoader(library, parts, batch, transforms, initial_patch)
+
+
+def plain_loader(library: CaseLibrary, parts: NnunetParts, batch: int) -> PatchLoader:
+    """A loader without augmentation, as importance estimates take it."""
+    return PatchLoader(library, parts, batch, parts.plain_transforms())

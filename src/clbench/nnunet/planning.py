@@ -1,0 +1,200 @@
+"""One shared plan for all tasks of a benchmark: nnU-Net's own plan of the union of their training cases.
+
+nnU-Net plans one dataset at a time, and networks planned apart do not fit each other. So the cases of all
+tasks are fingerprinted by nnU-Net, the fingerprints are pooled as ``DatasetFingerprintExtractor.run`` pools
+cases, and nnU-Net's ``ExperimentPlanner`` plans that union; what the definition fixes is written over it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import DatasetFingerprintExtractor
+from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
+from nnunetv2.experiment_planning.experiment_planners.network_topology import get_pool_and_conv_props
+from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
+
+from clbench.errors import MissingEnvironment
+
+PLANS_NAME = "clbenchPlans"
+UNION = "Dataset001_Union"
+VOXELS_FOR_INTENSITIES = 10**6
+
+
+@dataclass(frozen=True)
+class CaseFingerprint:
+    """What nnU-Net wants to know of one case before it plans.
+
+    Attributes:
+        shape: voxels after cropping to the non-zero region.
+        spacing: mm per voxel, in the reader's axis order.
+        intensities: per channel, foreground intensities drawn with replacement.
+        relative_size: share of the voxels that cropping left.
+    """
+
+    shape: tuple[int, ...]
+    spacing: tuple[float, ...]
+    intensities: tuple[np.ndarray, ...]
+    relative_size: float
+
+
+def fingerprint_case(images: list[str], label: str, dataset_json: dict[str, Any], samples: int) -> CaseFingerprint:
+    """Analyse one case with nnU-Net's own fingerprint extractor.
+
+    Args:
+        images: one file per channel.
+        label: the label file; foreground is every label above 0.
+        dataset_json: the raw dataset's description, which names the reader.
+        samples: foreground intensities to draw per channel.
+    """
+    reader = determine_reader_writer_from_dataset_json(dataset_json, images[0], verbose=False)
+    shape, spacing, intensities, _, relative = DatasetFingerprintExtractor.analyze_case(images, label, reader, samples)
+    return CaseFingerprint(tuple(shape), tuple(spacing), tuple(np.asarray(i) for i in intensities), float(relative))
+
+
+def pool_fingerprints(cases: Iterable[CaseFingerprint]) -> dict[str, Any]:
+    """Pool cases into the document that nnU-Net calls ``dataset_fingerprint.json``."""
+    cases = list(cases)
+    channels = len(cases[0].intensities)
+    return {
+        "spacings": [list(map(float, case.spacing)) for case in cases],
+        "shapes_after_crop": [list(map(int, case.shape)) for case in cases],
+        "foreground_intensity_properties_per_channel": {
+            str(channel): _intensity_properties(np.concatenate([case.intensities[channel] for case in cases]))
+            for channel in range(channels)
+        },
+        "median_relative_size_after_cropping": float(np.median([case.relative_size for case in cases])),
+    }
+
+
+def _intensity_properties(values: np.ndarray) -> dict[str, float]:
+    low, median, high = np.percentile(values, (0.5, 50.0, 99.5))
+    return {
+        "mean": float(np.mean(values)),
+        "median": float(median),
+        "std": float(np.std(values)),
+        "min": float(np.min(values)),
+        "max": float(np.max(values)),
+        "percentile_99_5": float(high),
+        "percentile_00_5": float(low),
+    }
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """What a definition fixes of the shared plan; None leaves nnU-Net's own choice.
+
+    Attributes:
+        configuration: ``3d_fullres`` or ``3d_lowres``.
+        spacing: mm, in the images' axis order as nnU-Net's reader gives it.
+        patch: voxels per axis.
+        features: channels per resolution stage; their number fixes the number of stages.
+        batch: patches per iteration.
+    """
+
+    configuration: str
+    spacing: tuple[float, float, float] | None
+    patch: tuple[int, int, int] | None
+    features: tuple[int, ...] | None
+    batch: int
+
+
+def plan_union(
+    fingerprint: dict[str, Any], dataset_json: dict[str, Any], example: Path, backbone: Backbone, scratch: Path
+) -> dict[str, Any]:
+    """Let nnU-Net plan the union of the tasks, then write over it what the definition fixes.
+
+    Args:
+        fingerprint: ``pool_fingerprints`` of every training case.
+        dataset_json: channels, labels, file ending and reader that the tasks share.
+        example: one image, by which nnU-Net picks its reader.
+        backbone: what the definition fixes.
+        scratch: an empty folder for the files nnU-Net's planner insists on.
+
+    Returns:
+        nnU-Net's plans document.
+
+    Raises:
+        MissingEnvironment: nnU-Net plans no such configuration for these images.
+    """
+    _lay_out_union(fingerprint, dataset_json, example, scratch)
+    with _nnunet_environment(scratch), contextlib.redirect_stdout(io.StringIO()):
+        spacing = None if backbone.spacing is None else [float(s) for s in backbone.spacing]
+        planner = ExperimentPlanner(UNION, plans_name=PLANS_NAME, overwrite_target_spacing=spacing)
+        planner.plan_experiment()
+    plans: dict[str, Any] = json.loads((scratch / "preprocessed" / UNION / f"{PLANS_NAME}.json").read_text())
+    plans["configurations"] = {backbone.configuration: _fixed(plans["configurations"], backbone)}
+    return plans
+
+
+def _lay_out_union(fingerprint: dict[str, Any], dataset_json: dict[str, Any], example: Path, scratch: Path) -> None:
+    raw, preprocessed = scratch / "raw" / UNION, scratch / "preprocessed" / UNION
+    for folder in (raw / "imagesTr", preprocessed, scratch / "results"):
+        folder.mkdir(parents=True)
+    ending = dataset_json["file_ending"]
+    (raw / "imagesTr" / f"example_0000{ending}").symlink_to(example.resolve())
+    (raw / "dataset.json").write_text(json.dumps(dataset_json))
+    (preprocessed / "dataset_fingerprint.json").write_text(json.dumps(fingerprint))
+
+
+@contextlib.contextmanager
+def _nnunet_environment(scratch: Path) -> Iterator[None]:
+    """Point nnU-Net's three folders at ours and allow its planner the one thread that it wants; then give
+    back what the user had."""
+    ours = {
+        "nnUNet_raw": str(scratch / "raw"),
+        "nnUNet_preprocessed": str(scratch / "preprocessed"),
+        "nnUNet_results": str(scratch / "results"),
+        "nnUNet_n_proc_DA": "1",
+    }
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value
+
+
+def _fixed(configurations: dict[str, Any], backbone: Backbone) -> dict[str, Any]:
+    if backbone.configuration not in configurations:
+        raise MissingEnvironment(
+            f"nnU-Net plans no {backbone.configuration} for these images (it plans "
+            f"{', '.join(sorted(configurations))}); choose one of those as backbone.configuration"
+        )
+    configuration: dict[str, Any] = configurations[backbone.configuration]
+    configuration["batch_size"] = backbone.batch
+    if backbone.patch is not None:
+        configuration["patch_size"] = list(backbone.patch)
+    if backbone.patch is not None or backbone.features is not None:
+        _set_topology(configuration, backbone.features)
+    return configuration
+
+
+def _set_topology(configuration: dict[str, Any], features: tuple[int, ...] | None) -> None:
+    """Derive strides and kernels for the patch as nnU-Net does, with as many stages as there are features."""
+    arch = configuration["architecture"]["arch_kwargs"]
+    features = features or tuple(arch["features_per_stage"])
+    stages, patch = len(features), configuration["patch_size"]
+    smallest = max(1, min(patch) // 2 ** (stages - 1))
+    _, strides, kernels, _, _ = get_pool_and_conv_props(configuration["spacing"], patch, smallest, stages - 1)
+    stages = len(strides)
+    arch.update(
+        n_stages=stages,
+        features_per_stage=list(features[:stages]),
+        strides=[list(map(int, s)) for s in strides],
+        kernel_sizes=[list(map(int, k)) for k in kernels],
+        n_conv_per_stage=arch["n_conv_per_stage"][:1] * stages,
+        n_conv_per_stage_decoder=arch["n_conv_per_stage_decoder"][:1] * (stages - 1),
+    )

@@ -1,0 +1,323 @@
+"""A definition becomes a graph of jobs; a job's id is a hash of everything that determines its output."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from clbench.data.anatomy import anatomy_file, expected_sha256
+from clbench.definitions.models import Resolved, TaskCard, Variant
+from clbench.identity import library_versions, package_files, sources_digest
+from clbench.store import digest
+
+PREPARE_CODE = ("data/*.py", "nnunet/planning.py", "nnunet/preprocessing.py", "job/prepare.py")
+TRAINING_CODE = (
+    "training/*.py", "network/*.py", "nnunet/parts.py", "nnunet/loader.py", "nnunet/checkpoint.py", "methods/base.py", "job/train.py",
+)  # fmt: skip
+EVALUATION_CODE = ("evaluation/*.py", "nnunet/prediction.py", "job/evaluate.py")
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StageSpec(_Record):
+    """Everything that determines a stage's training, but for its parents and the code."""
+
+    tasks: tuple[str, ...]
+    """What is trained on; several for joint training."""
+    earlier: tuple[str, ...] = ()
+    """The tasks learnt before, in order."""
+    stage: int = 1
+    """Counts from 1."""
+    seed: int
+    """The run's seed."""
+    method: str = "finetune"
+    """The method's name."""
+    settings: dict[str, bool | int | float | str | None] = {}
+    """Every setting of the method."""
+    epochs: int
+    """Epochs of ``iterations`` steps."""
+    iterations: int
+    """Optimiser steps in an epoch."""
+    batch: int
+    """Patches in a step."""
+    lr: float
+    """Initial learning rate."""
+    momentum: float
+    """Nesterov's."""
+    weight_decay: float
+    """L2."""
+    warmup: int
+    """Steps of linear warm-up."""
+    mirror: bool
+    """Whether training and inference mirror."""
+    snapshots: tuple[int, ...] = ()
+    """Epochs, before the last, after which a model is kept and evaluated too."""
+    fraction: float = 1.0
+    """Share of the training cases that is used."""
+
+
+class PrepareSpec(_Record):
+    """Everything that determines a benchmark's prepared data, but for the code."""
+
+    tasks: dict[str, TaskCard]
+    """The cards of every task."""
+    backbone: dict[str, Any]
+    """What the definition fixes of the shared plan."""
+    batch: int
+    """Patches in a step, which nnU-Net keeps in its plan."""
+    sample: dict[str, Any]
+    """Which cases are used."""
+
+
+class Job(_Record):
+    """One process: what it does, what it needs first, and about how long it takes."""
+
+    id: str
+    """A readable slug and a hash."""
+    kind: Literal["prepare", "stage"]
+    """What it does."""
+    parents: tuple[str, ...]
+    """Jobs that must be done first: the preparation, then the previous stage if there is one."""
+    title: str
+    """For people."""
+    seconds: float
+    """Rough estimate on one CPU core, to order and to foretell."""
+    spec: dict[str, Any]
+    """A ``PrepareSpec`` or ``StageSpec``."""
+    method_file: str = ""
+    """Where the method's source lies."""
+    evaluate: tuple[str, ...] = ()
+    """Tasks that the stage is evaluated on."""
+    evaluation: str = ""
+    """Hash of what determines the evaluation beyond the training."""
+
+
+class Use(_Record):
+    """Where one job's measurements stand in the rows; several uses may share a job."""
+
+    protocol: str
+    baseline: str
+    seed: int
+    order: int
+    stage: int
+    trained_on: str
+    fraction: float
+    job: str
+
+
+class Plan(_Record):
+    """Everything that a run does."""
+
+    jobs: tuple[Job, ...]
+    """In an order in which parents come first."""
+    uses: tuple[Use, ...] = ()
+    """What is reported of them."""
+    resolved: Resolved | None = None
+    """The definition that was planned, with every name resolved."""
+    store: str = ""
+    """The folder that the jobs' artifacts lie in."""
+
+    def job(self, job_id: str) -> Job:
+        """A job by its id."""
+        return next(job for job in self.jobs if job.id == job_id)
+
+
+def make_plan(resolved: Resolved, store: Path) -> Plan:
+    """Expand a resolved definition into jobs; equal work becomes one job, whoever asks for it."""
+    planner = _Planner(resolved)
+    for seed in resolved.benchmark.seeds:
+        planner.add_seed(seed)
+    return Plan(
+        jobs=tuple(planner.jobs.values()), uses=tuple(planner.uses), resolved=resolved, store=str(store.resolve())
+    )
+
+
+class _Planner:
+    """Collects the jobs of a plan."""
+
+    def __init__(self, resolved: Resolved) -> None:
+        self.resolved, self.benchmark = resolved, resolved.benchmark
+        self.files = {variant.name: variant.method_file for variant in resolved.baselines}
+        self.jobs: dict[str, Job] = {}
+        self.uses: list[Use] = []
+        self.versions = library_versions()
+        self.prepare = self._add_prepare()
+
+    def add_seed(self, seed: int) -> None:
+        """Everything that is run once for a seed."""
+        protocols, sequence = self.benchmark.protocols, self.benchmark.sequence
+        ends: dict[str, str] = {}
+        if protocols.from_scratch is not None:
+            for task in sequence:
+                self._use("from-scratch", "from-scratch", self._scratch(task, seed))
+        if protocols.joint is not None:
+            for budget in protocols.joint.budgets:
+                name = "joint" if budget == "full" else "joint-equal"
+                ends[name] = self._joint(budget, seed)
+                self._use("joint", name, ends[name])
+        if protocols.continual is not None:
+            for variant in self.resolved.baselines:
+                ends[variant.name] = self._chain(variant, seed)
+        if protocols.transfer is not None:
+            self._transfers(seed, ends)
+
+    def _scratch(self, task: str, seed: int) -> str:
+        """Training a task alone; for a transfer target, with the models its curve needs."""
+        return self._stage(self._spec((task,), seed, snapshots=self._snapshots(task)))
+
+    def _joint(self, budget: str, seed: int) -> str:
+        tasks = self.benchmark.sequence
+        per_task = [self._iterations(task) for task in tasks]
+        total = sum(per_task) if budget == "full" else round(sum(per_task) / len(per_task))
+        return self._stage(self._spec(tasks, seed, iterations=total))
+
+    def _chain(self, variant: Variant, seed: int) -> str:
+        """The stages of a sequence; the first is plain training unless the method watches it."""
+        parent, sequence = "", self.benchmark.sequence
+        for index, task in enumerate(sequence):
+            spec = self._spec((task,), seed, earlier=sequence[:index], stage=index + 1)
+            if index > 0 or variant.watches_first_stage:
+                spec = spec.model_copy(update={"method": variant.method, "settings": dict(variant.settings)})
+            parent = self._stage(spec, parent, variant)
+            self._use("continual", variant.name, parent)
+        return parent
+
+    def _transfers(self, seed: int, ends: dict[str, str]) -> None:
+        transfer = self.benchmark.protocols.transfer
+        assert transfer is not None
+        length = len(self.benchmark.sequence)
+        for target in transfer.targets:
+            for fraction in transfer.fractions:
+                scratch = self._spec((target,), seed, snapshots=self._snapshots(target), fraction=fraction)
+                self._use("transfer", "from-scratch", self._stage(scratch))
+                for name in transfer.from_:
+                    job = self._stage(
+                        scratch.model_copy(update={"earlier": self.benchmark.sequence, "stage": length + 1}),
+                        ends[name], evaluate=(target,),
+                    )  # fmt: skip
+                    self._use("transfer", name, job)
+
+    def _snapshots(self, task: str) -> tuple[int, ...]:
+        transfer, last = self.benchmark.protocols.transfer, self.benchmark.budget.epochs
+        if transfer is None or task not in transfer.targets:
+            return ()
+        return tuple(sorted(epoch for epoch in set(transfer.epochs or ()) if epoch < last))
+
+    def _iterations(self, task: str) -> int:
+        """Steps in an epoch: each training case once, or as many as the definition says."""
+        budget = self.benchmark.budget
+        if budget.epoch != "cases":
+            return budget.epoch.iterations
+        return max(1, self.benchmark.sample.counts(self.resolved.tasks[task].cases)[0] // budget.batch)
+
+    def _spec(self, tasks: tuple[str, ...], seed: int, iterations: int | None = None, **more: Any) -> StageSpec:
+        budget, optimizer = self.benchmark.budget, self.benchmark.optimizer
+        return StageSpec(
+            tasks=tasks, seed=seed, epochs=budget.epochs, batch=budget.batch,
+            iterations=self._iterations(tasks[0]) if iterations is None else iterations,
+            lr=optimizer.lr, momentum=optimizer.momentum, weight_decay=optimizer.weight_decay,
+            warmup=optimizer.warmup, mirror=self.benchmark.backbone.mirror, **more,
+        )  # fmt: skip
+
+    def _stage(
+        self, spec: StageSpec, parent: str = "", variant: Variant | None = None, evaluate: tuple[str, ...] = ()
+    ) -> str:
+        file = self._method_file(spec, variant)
+        parents = (self.prepare, parent) if parent else (self.prepare,)
+        content = {
+            "spec": spec.model_dump(mode="json"), "parents": parents, "libraries": self.versions,
+            "code": sources_digest([*package_files(*TRAINING_CODE), file]),
+        }  # fmt: skip
+        name = "-".join((f"stage{spec.stage}", "joint" if len(spec.tasks) > 1 else spec.tasks[0], spec.method))
+        job_id = f"{name}-s{spec.seed}-{digest(content)[:12]}"
+        asked = evaluate or (*spec.earlier, *spec.tasks)
+        known = self.jobs[job_id].evaluate if job_id in self.jobs else ()
+        everything = tuple(dict.fromkeys((*known, *asked)))
+        self.jobs[job_id] = Job(
+            id=job_id, kind="stage", parents=parents, title=_title(spec, variant),
+            seconds=self._seconds(spec, everything), spec=spec.model_dump(mode="json"), method_file=str(file),
+            evaluate=everything,
+            evaluation=digest([everything, sources_digest(package_files(*EVALUATION_CODE))])[:12],
+        )  # fmt: skip
+        return job_id
+
+    def _method_file(self, spec: StageSpec, variant: Variant | None) -> Path:
+        if variant is not None and spec.method == variant.method:
+            return variant.method_file
+        return package_files("methods/finetune.py")[0]
+
+    def _add_prepare(self) -> str:
+        spec = PrepareSpec(
+            tasks=dict(sorted(self.resolved.tasks.items())),
+            backbone=self.benchmark.backbone.model_dump(mode="json", exclude={"mirror", "plans"}),
+            batch=self.benchmark.budget.batch,
+            sample=self.benchmark.sample.model_dump(mode="json"),
+        )
+        known = spec.model_dump(mode="json")
+        for card in known["tasks"].values():
+            del card["title"], card["mirrors"]
+        content = {
+            "spec": known, "libraries": self.versions, "code": sources_digest(package_files(*PREPARE_CODE)),
+            "anatomy": expected_sha256(anatomy_file()) if _embedded(spec) else "",
+        }  # fmt: skip
+        cases = sum(sum(self.benchmark.sample.counts(card.cases)) for card in spec.tasks.values())
+        job_id = f"prepare-{len(spec.tasks)}tasks-{digest(content)[:12]}"
+        title = f"prepare · {len(spec.tasks)} tasks, {cases} cases"
+        self.jobs[job_id] = Job(
+            id=job_id, kind="prepare", parents=(), title=title, seconds=4 + 0.15 * cases,
+            spec=spec.model_dump(mode="json"),
+        )  # fmt: skip
+        return job_id
+
+    def _use(self, protocol: str, baseline: str, job_id: str) -> None:
+        spec = StageSpec.model_validate(self.jobs[job_id].spec)
+        self.uses.append(
+            Use(
+                protocol=protocol, baseline=baseline, seed=spec.seed, order=1, stage=spec.stage,
+                trained_on="+".join(spec.tasks), fraction=spec.fraction, job=job_id,
+            )  # fmt: skip
+        )
+
+    def _seconds(self, spec: StageSpec, evaluate: tuple[str, ...]) -> float:
+        """Rough: a step's cost grows with the voxels of a batch and the channels of its finest stage."""
+        backbone = self.benchmark.backbone
+        voxels = math.prod(backbone.patch or (96, 96, 96)) * spec.batch / (2 * 24**3)
+        step = 0.06 * voxels * ((backbone.features or (32,))[0] / 8) ** 1.2
+        factor = 1.3 if spec.method == "lwf" else 1.0
+        cases = sum(self.benchmark.sample.counts(self.resolved.tasks[task].cases)[1] for task in evaluate)
+        return spec.epochs * spec.iterations * step * factor + cases * (1 + len(spec.snapshots)) * step
+
+
+def _embedded(spec: PrepareSpec) -> bool:
+    return any(card.source.kind == "anatomy" for card in spec.tasks.values())
+
+
+def _title(spec: StageSpec, variant: Variant | None) -> str:
+    what = "joint training" if len(spec.tasks) > 1 else spec.tasks[0]
+    how = variant.name if variant is not None and spec.method == variant.method else "plain training"
+    return f"{how} · stage {spec.stage} · {what} · seed {spec.seed}"
+
+
+def training_cases(cases: tuple[str, ...], fraction: float, seed: int) -> tuple[str, ...]:
+    """The share of a task's training cases that a stage uses, drawn by the run's seed; a larger share contains
+    a smaller one."""
+    if fraction == 1.0:
+        return cases
+    import numpy as np
+
+    order = np.random.default_rng([seed, 4]).permutation(len(cases))
+    return tuple(sorted(cases[i] for i in order[: max(1, math.ceil(fraction * len(cases)))]))
+
+
+def ancestors(plan: Plan, job_id: str) -> Iterator[Job]:
+    """A job's chain of stages, nearest first, without itself."""
+    job = plan.job(job_id)
+    while len(job.parents) > 1:
+        job = plan.job(job.parents[1])
+        yield job

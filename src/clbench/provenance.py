@@ -1,0 +1,85 @@
+"""Where numbers come from: revision, versions, machine, and the data they were made on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from clbench import __version__
+from clbench.identity import PACKAGE, library_versions
+from clbench.plan import Plan
+from clbench.store import Store
+
+
+def provenance(plan: Plan, store: Store, command: str) -> dict[str, Any]:
+    """Everything a reader needs to trust or repeat a run.
+
+    Args:
+        plan: the plan that was carried out.
+        store: where its results are.
+        command: what repeats it.
+    """
+    return {
+        "command": command,
+        "clbench": __version__,
+        "revision": revision(),
+        "python": platform.python_version(),
+        "libraries": library_versions(),
+        "machine": machine(),
+        "data": {job.id: _plans_digest(store, job.id) for job in plan.jobs if job.kind == "prepare"},
+    }
+
+
+def revision() -> str:
+    """The checkout's commit, with ``-dirty`` behind it if files differ; ``CLBENCH_REVISION`` where there is none."""
+    root = PACKAGE.parent.parent
+    described = _git(root, "describe", "--always", "--dirty", "--abbrev=12") if (root / ".git").exists() else None
+    return described or os.environ.get("CLBENCH_REVISION", "unknown")
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores this process may use, memory in GB, operating system, accelerators as the driver lists them."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    return {
+        "processor": _processor(),
+        "cores": cores,
+        "memory_gb": round(memory, 1),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "accelerators": accelerators(),
+    }
+
+
+def accelerators() -> list[str]:
+    """Names of the NVIDIA devices that the driver lists; empty without a driver."""
+    try:
+        query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+        done = subprocess.run(query, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return done.stdout.splitlines() if done.returncode == 0 else []
+
+
+def _processor() -> str:
+    if sys.platform.startswith("linux"):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _plans_digest(store: Store, job_id: str) -> str:
+    result = store.job(job_id).read("result")
+    return "not prepared" if result is None else f"plans {result['plans'][:12]}, {len(result['files'])} files"

@@ -1,0 +1,118 @@
+"""Dice over the sequence: final, per stage, as metrics and as matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from clbench.report.table import Cell, Table, slug_of, stamped
+from clbench.results.model import BaselineSummary, Stat, Summary
+
+
+def final_table(summary: Summary) -> Table:
+    """All tasks at the end, one line per baseline."""
+    return Table(
+        title="Final Dice: all tasks at the end",
+        slug="final",
+        headers=("baseline", *summary.benchmark.sequence, "mean", "BWT", "forgetting", "gap closed"),
+        rows=tuple(_final_row(summary, entry) for entry in summary.baselines),
+        note="Every task with the last network of the sequence, from-scratch with its own; "
+        f"{_gap_note(summary)}.",
+    )
+
+
+def stage_table(summary: Summary) -> Table:
+    """Each task right after it was learnt, one line per baseline that has stages."""
+    lines = [(entry, entry.after_stage) for entry in summary.baselines if entry.after_stage is not None]
+    return Table(
+        title="Per-stage Dice: each task right after it was learnt",
+        slug="per-stage",
+        headers=("baseline", *summary.benchmark.sequence, "mean", "plasticity"),
+        rows=tuple(
+            (stamped(entry), *then.dice, then.mean, _if_continual(entry, entry.metrics.plasticity))
+            for entry, then in lines
+        ),
+        note="Shows whether a method can still learn; plasticity is the mean difference to from-scratch "
+        "over the tasks after the first.",
+    )
+
+
+def metrics_table(summary: Summary) -> Table:
+    """The metrics of continual learning, one line per baseline that learns stage by stage."""
+    return Table(
+        title="Continual-learning metrics",
+        slug="metrics",
+        headers=("baseline", "ACC ↑", "LA ↑", "BWT ↑", "forgetting ↓", "plasticity ↑", "gap closed ↑"),
+        rows=tuple(_metrics_row(summary, entry) for entry in _continual(summary)),
+        note="ACC and LA are the means of the final and the per-stage Dice, BWT the mean change of the "
+        "earlier tasks from one to the other, forgetting their mean fall from their best; arrows point to "
+        "better.",
+    )
+
+
+def matrix_tables(summary: Summary) -> list[Table]:
+    """The stage-by-task matrix of every baseline that learns stage by stage."""
+    return [_matrix_table(summary, entry) for entry in _continual(summary)]
+
+
+def _final_row(summary: Summary, entry: BaselineSummary) -> tuple[Cell, ...]:
+    change = [entry.metrics.backward_transfer, entry.metrics.forgetting]
+    return (
+        stamped(entry),
+        *entry.final.dice,
+        entry.final.mean,
+        *(_if_continual(entry, value) for value in change),
+        _gap(summary, entry),
+    )
+
+
+def _metrics_row(summary: Summary, entry: BaselineSummary) -> tuple[Cell, ...]:
+    found = entry.metrics
+    return (
+        stamped(entry),
+        found.average_accuracy,
+        found.learning_accuracy,
+        found.backward_transfer,
+        found.forgetting,
+        found.plasticity,
+        _gap(summary, entry),
+    )
+
+
+def _gap(summary: Summary, entry: BaselineSummary) -> Cell:
+    return "" if summary.gap_reference is None else entry.metrics.gap_closed
+
+
+def _gap_note(summary: Summary) -> str:
+    if summary.gap_reference is None:
+        return "gap closed needs both fine-tuning and joint training"
+    return f"gap closed is 0 for finetune and 1 for {summary.gap_reference}"
+
+
+def _matrix_table(summary: Summary, entry: BaselineSummary) -> Table:
+    tasks = summary.benchmark.sequence
+    lines = zip(tasks, entry.matrix or (), strict=True)
+    return Table(
+        title=f"{stamped(entry)}: Dice of every task after every stage",
+        slug=slug_of("matrix", entry.name),
+        headers=(f"{stamped(entry)} after", *tasks),
+        rows=tuple(
+            (f"{stage} {task}", *_matrix_cells(stage, line))
+            for stage, (task, line) in enumerate(lines, start=1)
+        ),
+        note="Down a column one task is learnt and then kept or forgotten; the diagonal is the per-stage, "
+        "the last line the final reading.",
+        section="Stage by task",
+    )
+
+
+def _matrix_cells(stage: int, line: Sequence[Stat | None]) -> list[Cell]:
+    """A task whose stage is still to come has no head, so nothing is missing there."""
+    return ["" if value is None and task > stage else value for task, value in enumerate(line, start=1)]
+
+
+def _continual(summary: Summary) -> list[BaselineSummary]:
+    return [entry for entry in summary.baselines if entry.protocol == "continual"]
+
+
+def _if_continual(entry: BaselineSummary, value: Cell) -> Cell:
+    return value if entry.protocol == "continual" else ""

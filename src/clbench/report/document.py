@@ -1,0 +1,127 @@
+"""The report as a whole: a page in Markdown and the short form for a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from clbench.report.account_tables import missing_table
+from clbench.report.dice_tables import final_table, stage_table
+from clbench.report.render import HOLE, TERMINAL_WIDTH, markdown, terminal
+from clbench.report.table import Table
+from clbench.report.tables import all_tables
+from clbench.report.transfer_tables import transfer_tables
+from clbench.results.model import BaselineSummary, Summary
+
+ONE_SEED = "one seed: no ranking"
+
+
+def report_page(summary: Summary) -> str:
+    """The whole report as a Markdown page."""
+    parts = [_head(summary), _reach(summary), *_sections(summary), _provenance(summary), _reproduce(summary)]
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
+
+
+def terminal_report(summary: Summary) -> str:
+    """What a run prints last: final Dice, per-stage Dice, transfer, then how far the numbers reach."""
+    info = summary.benchmark
+    shown = [final_table(summary), stage_table(summary), *transfer_tables(summary), missing_table(summary)]
+    head = f"{info.title}\n{info.name} v{info.version} · {_seeds(info.seeds)}\n"
+    sentences = [textwrap.fill(text, TERMINAL_WIDTH) for text in limits(summary)]
+    return "\n".join([head, *(terminal(table) for table in shown if table.rows), *sentences]) + "\n"
+
+
+def limits(summary: Summary) -> list[str]:
+    """How far the numbers reach: seeds, inert methods, holes, and the benchmark's own caveats."""
+    sentences = [_seed_sentence(summary.benchmark.seeds)]
+    if any(entry.inert for entry in summary.baselines):
+        sentences.append("INERT: the method had no effect in a stage where it should; read it as finetune.")
+    if summary.missing:
+        sentences.append(f"{HOLE}: a result is missing; the list of missing results says why.")
+    return [*sentences, _excluded_sentence(summary), *summary.benchmark.caveats]
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    numbers = ", ".join(map(str, seeds))
+    return f"seed {numbers} ({ONE_SEED})" if len(seeds) == 1 else f"seeds {numbers}"
+
+
+def _seed_sentence(seeds: Sequence[int]) -> str:
+    if len(seeds) == 1:
+        return f"{ONE_SEED.capitalize()}; a difference between two lines may be chance."
+    return f"Numbers are the mean ± the sample standard deviation over {len(seeds)} seeds."
+
+
+def _excluded_sentence(summary: Summary) -> str:
+    readings = [entry.final for entry in summary.baselines]
+    readings += [entry.after_stage for entry in summary.baselines if entry.after_stage is not None]
+    in_sequence = any(any(then.excluded) for then in readings)
+    if in_sequence or any(point.excluded for point in summary.transfer):
+        return "Where reference and prediction are both empty there is no Dice: counted, and in no mean."
+    return "No case was excluded: reference and prediction are never both empty."
+
+
+def _head(summary: Summary) -> str:
+    info = summary.benchmark
+    lines = [
+        f"# {info.title}",
+        "",
+        f"Benchmark `{info.name}`, version {info.version}, {_seeds(info.seeds)}.",
+        "",
+        "## What was run",
+        "",
+        f"- Tasks, in the order in which they are learnt: {' → '.join(info.sequence)}",
+    ]
+    if info.targets:
+        lines.append(f"- Held out, learnt afterwards from every backbone: {', '.join(info.targets)}")
+    return "\n".join([*lines, *(_baseline_line(entry) for entry in summary.baselines)])
+
+
+def _baseline_line(entry: BaselineSummary) -> str:
+    stamp = " INERT" if entry.inert else ""
+    return f"- `{entry.name}`{stamp}: {entry.title}"
+
+
+def _reach(summary: Summary) -> str:
+    legend = f"In the tables “{HOLE}” is a missing or undefined number; an empty cell does not apply."
+    return "## How far these numbers reach\n\n" + _bullets([*limits(summary), legend])
+
+
+def _sections(summary: Summary) -> list[str]:
+    sections = groupby(all_tables(summary), key=lambda table: table.section)
+    return [_section(title, list(members)) for title, members in sections]
+
+
+def _section(title: str, tables: Sequence[Table]) -> str:
+    parts = [f"### {table.title}\n\n{markdown(table)}\n{table.note}" for table in tables]
+    return "\n\n".join([f"## {title}", *parts])
+
+
+def _provenance(summary: Summary) -> str:
+    lines = [f"{name}: {value}" for name, value in _flat(summary.provenance)]
+    return "## Provenance\n\n" + _bullets(lines) if lines else ""
+
+
+def _flat(entries: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
+    for name, value in entries.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list | tuple):
+            yield f"{prefix}{name}", ", ".join(map(str, value)) or "none"
+        else:
+            yield f"{prefix}{name}", str(value)
+
+
+def _reproduce(summary: Summary) -> str:
+    command = summary.provenance.get("command", f"clbench run {summary.benchmark.name}")
+    files = (
+        "All measurements are in `rows.csv`, the numbers of this page in `summary.json`, "
+        "each table in `tables/` as Markdown, CSV and LaTeX."
+    )
+    return f"## Reproduce\n\n```\n{command}\n```\n\n{files}"
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)

@@ -1,0 +1,48 @@
+"""One table as data, and the names that all tables give to things."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from clbench.results.model import BaselineSummary, Stat, Summary
+
+Cell = Stat | float | int | str | None
+"""None is a hole, shown as such; an empty text does not apply."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table with what a reader needs to read it."""
+
+    title: str
+    """What it shows."""
+    slug: str
+    """Its files' name, unique within a report."""
+    headers: tuple[str, ...]
+    """One per column; CSV files keep them, so a stamp that a whole table needs stands here."""
+    rows: tuple[tuple[Cell, ...], ...]
+    """Its lines."""
+    note: str
+    """One sentence on how to read it."""
+    section: str = "Dice"
+    """The report's section it belongs to."""
+    text_columns: int = 1
+    """How many columns, from the left, are words rather than numbers."""
+    decimals: int = 3
+    """Digits after the point."""
+
+
+def stamped(entry: BaselineSummary) -> str:
+    """A baseline's name as every table shows it."""
+    return f"{entry.name} INERT" if entry.inert else entry.name
+
+
+def labels(summary: Summary) -> dict[str, str]:
+    """Baseline → its name as every table shows it."""
+    return {entry.name: stamped(entry) for entry in summary.baselines}
+
+
+def slug_of(*words: str) -> str:
+    """A file's name made of words that may hold brackets, equals signs or spaces."""
+    return "-".join(re.sub(r"[^A-Za-z0-9.]+", "-", word).strip("-.") for word in words)

@@ -1,0 +1,50 @@
+"""All tables of a report: what stands in which cell; how a cell looks is ``render``'s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from clbench.report.account_tables import (
+    cost_table,
+    evidence_details,
+    evidence_table,
+    excluded_table,
+    missing_table,
+    volume_table,
+)
+from clbench.report.dice_tables import final_table, matrix_tables, metrics_table, stage_table
+from clbench.report.table import Table
+from clbench.report.transfer_tables import transfer_excluded_tables, transfer_tables, transfer_volume_tables
+from clbench.results.model import Summary
+
+
+def all_tables(summary: Summary) -> tuple[Table, ...]:
+    """Every table of a report in its order; those without a line are left out."""
+    made = [
+        final_table(summary),
+        stage_table(summary),
+        metrics_table(summary),
+        *matrix_tables(summary),
+        *transfer_tables(summary),
+        volume_table(summary),
+        *transfer_volume_tables(summary),
+        excluded_table(summary),
+        *transfer_excluded_tables(summary),
+        cost_table(summary),
+        evidence_table(summary),
+        *evidence_details(summary),
+        missing_table(summary),
+    ]
+    return tuple(_with_unique_slugs(table for table in made if table.rows))
+
+
+def _with_unique_slugs(tables: Iterable[Table]) -> Iterable[Table]:
+    """Names that differ only in their signs must not overwrite each other's files."""
+    taken: set[str] = set()
+    for table in tables:
+        slug, number = table.slug, 2
+        while slug in taken:
+            slug, number = f"{table.slug}-{number}", number + 1
+        taken.add(slug)
+        yield replace(table, slug=slug)

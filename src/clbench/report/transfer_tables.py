@@ -1,0 +1,101 @@
+"""Learning curves on the held-out tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from clbench.report.table import Cell, Table, labels, slug_of
+from clbench.results.model import Summary, TransferPoint
+
+
+def transfer_tables(summary: Summary) -> list[Table]:
+    """Dice over epochs on every held-out task, one table per task and fraction."""
+    return [_transfer_table(summary, points) for points in _by_setting(summary.transfer)]
+
+
+def transfer_volume_tables(summary: Summary) -> list[Table]:
+    """Predicted beside reference volumes over epochs on every held-out task."""
+    return [_transfer_volume_table(summary, points) for points in _by_setting(summary.transfer)]
+
+
+def transfer_excluded_tables(summary: Summary) -> list[Table]:
+    """How much of a held-out task's Dice is undefined, where any of it is."""
+    settings = _by_setting(summary.transfer)
+    return [_excluded_table(summary, points) for points in settings if any(one.excluded for one in points)]
+
+
+def _transfer_table(summary: Summary, points: Sequence[TransferPoint]) -> Table:
+    names, (words, slug), epochs = labels(summary), _setting_words(points[0]), _epochs(points)
+    return Table(
+        title=f"Transfer to {words}: Dice over epochs",
+        slug=f"transfer-{slug}",
+        headers=(
+            "backbone",
+            *(f"epoch {epoch}" for epoch in epochs),
+            *(f"gain at {epoch}" for epoch in epochs),
+        ),
+        rows=tuple(
+            (names.get(name, name), *(point.dice for point in curve), *_gains(name, curve))
+            for name, curve in _curves(points).items()
+        ),
+        note="The held-out task is learnt from each backbone; gain is the Dice above from-scratch training "
+        "at the same epoch.",
+        section="Transfer",
+    )
+
+
+def _transfer_volume_table(summary: Summary, points: Sequence[TransferPoint]) -> Table:
+    names, (words, slug), epochs = labels(summary), _setting_words(points[0]), _epochs(points)
+    reference = summary.reference_ml.get(points[0].target)
+    return Table(
+        title=f"Transfer to {words}: mean predicted volume of a case, ml",
+        slug=f"transfer-volume-{slug}",
+        headers=("backbone", *(f"epoch {epoch}" for epoch in epochs), "reference"),
+        rows=tuple(
+            (names.get(name, name), *(point.predicted_ml for point in curve), reference)
+            for name, curve in _curves(points).items()
+        ),
+        note="A Dice of zero beside a volume of zero says that nothing is predicted yet.",
+        section="Predicted volume",
+        decimals=1,
+    )
+
+
+def _excluded_table(summary: Summary, points: Sequence[TransferPoint]) -> Table:
+    names, (words, slug), epochs = labels(summary), _setting_words(points[0]), _epochs(points)
+    return Table(
+        title=f"Transfer to {words}: excluded, reference and prediction both empty",
+        slug=f"transfer-excluded-{slug}",
+        headers=("backbone", *(f"epoch {epoch}" for epoch in epochs)),
+        rows=tuple(
+            (names.get(name, name), *(point.excluded for point in curve))
+            for name, curve in _curves(points).items()
+        ),
+        note="Pairs of case and label over all seeds that have no Dice and are in no mean.",
+        section="Predicted volume",
+    )
+
+
+def _gains(name: str, curve: Sequence[TransferPoint]) -> list[Cell]:
+    return ["" if name == "from-scratch" else point.gain for point in curve]
+
+
+def _by_setting(points: Iterable[TransferPoint]) -> list[list[TransferPoint]]:
+    return [list(group) for _, group in groupby(points, key=lambda point: (point.target, point.fraction))]
+
+
+def _curves(points: Sequence[TransferPoint]) -> dict[str, list[TransferPoint]]:
+    names = dict.fromkeys(point.baseline for point in points)
+    return {name: [point for point in points if point.baseline == name] for name in names}
+
+
+def _epochs(points: Sequence[TransferPoint]) -> list[int]:
+    return sorted({point.epoch for point in points})
+
+
+def _setting_words(point: TransferPoint) -> tuple[str, str]:
+    """Words and slug of a held-out task and the share of its cases."""
+    if point.fraction == 1.0:
+        return point.target, slug_of(point.target)
+    return f"{point.target}, {point.fraction:.0%} of its cases", slug_of(point.target, f"{point.fraction:g}")

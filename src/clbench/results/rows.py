@@ -1,0 +1,161 @@
+"""The long table that every number is drawn from: one row per measurement, in one canonical form."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from itertools import pairwise
+from operator import attrgetter
+from pathlib import Path
+
+from clbench.errors import ClbenchError, MissingEnvironment, Problem
+from clbench.store import write_atomic
+
+PROTOCOLS = ("from-scratch", "joint", "cumulative", "continual", "transfer")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One measurement of one label of one case.
+
+    Raises:
+        ValueError: the protocol is none of ``PROTOCOLS``, a number is not finite, or a name has a line break.
+    """
+
+    benchmark: str
+    """Name of the benchmark."""
+    version: int
+    """Version of the benchmark; rows of different versions are never mixed."""
+    protocol: str
+    """One of ``PROTOCOLS``."""
+    baseline: str
+    """Name of the baseline; ``from-scratch``, ``joint`` and ``joint-equal`` for those protocols."""
+    seed: int
+    """Seed of the training."""
+    order: int
+    """Which order of the sequence, from 1."""
+    stage: int
+    """Stage after which it was measured, from 1."""
+    trained_on: str
+    """The stage's task; for joint training the names joined by ``+``."""
+    fraction: float
+    """Share of the training cases that was used, in (0, 1]."""
+    epoch: int
+    """Epochs trained in this stage when it was measured."""
+    task: str
+    """The task that was measured."""
+    case: str
+    """The validation case."""
+    label: str
+    """The label's name."""
+    metric: str
+    """``dice``, ``predicted_ml`` or ``reference_ml``."""
+    value: float | None
+    """The measurement; None where the metric is undefined (Dice with reference and prediction both empty)."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be read back as it was written."""
+        if self.protocol not in PROTOCOLS:
+            raise ValueError(f"protocol {self.protocol!r} is none of {', '.join(PROTOCOLS)}")
+        names = self.benchmark, self.baseline, self.trained_on, self.task, self.case, self.label, self.metric
+        if any("\n" in name or "\r" in name for name in names):
+            raise ValueError(f"a name has a line break: {names}")
+        for name, number in (("fraction", self.fraction), ("value", self.value)):
+            if number is not None and not math.isfinite(number):
+                raise ValueError(f"{name} is {number}; an undefined measurement has no value (None)")
+
+
+COLUMNS = tuple(field.name for field in fields(Row))
+
+_identity = attrgetter(*COLUMNS[:-1])
+"""All that says what was measured."""
+
+
+def write_rows(path: Path, rows: Iterable[Row]) -> None:
+    """Write rows sorted by their columns, floats in full; equal rows in any order give the same bytes.
+
+    Raises:
+        ValueError: two rows measure the same thing.
+    """
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(map(_cells, _sorted_rows(rows)))
+    write_atomic(path, buffer.getvalue().encode("utf-8"))
+
+
+def read_rows(path: Path) -> tuple[Row, ...]:
+    """Read what ``write_rows`` wrote.
+
+    Raises:
+        MissingEnvironment: there is no such file.
+        ClbenchError: a wrong header or a bad cell, named by file, line and column.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise MissingEnvironment(f"{path}: no such file; `clbench run` writes it") from None
+    except UnicodeDecodeError as error:
+        raise ClbenchError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
+    reader = csv.reader(io.StringIO(text, newline=""))
+    _check_header(path, next(reader, []))
+    return tuple(_parse_row(path, reader.line_num, cells) for cells in reader)
+
+
+def _sorted_rows(rows: Iterable[Row]) -> list[Row]:
+    ordered = sorted(rows, key=_identity)
+    for former, latter in pairwise(ordered):
+        if _identity(former) == _identity(latter):
+            raise ValueError(f"measured twice: {latter}")
+    return ordered
+
+
+def _cells(row: Row) -> list[str]:
+    return [_cell(column, getattr(row, column)) for column in COLUMNS]
+
+
+def _cell(column: str, value: str | float | None) -> str:
+    if value is None:
+        return ""
+    # Adding 0.0 gives zero and negative zero, which are equal, one spelling.
+    return repr(float(value) + 0.0) if column in ("fraction", "value") else str(value)
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    if tuple(header) != COLUMNS:
+        expected = ",".join(COLUMNS)
+        raise ClbenchError(f"{path}:1: the header is {','.join(header)!r}; it must be {expected!r}")
+
+
+def _parse_row(path: Path, line: int, cells: list[str]) -> Row:
+    if len(cells) != len(COLUMNS):
+        raise ClbenchError(f"{path}:{line}: {len(cells)} cells; there must be {len(COLUMNS)}")
+    values = [_parse(path, line, *named) for named in zip(COLUMNS, cells, strict=True)]
+    try:
+        return Row(*values)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise ClbenchError(f"{path}:{line}: {error}") from None
+
+
+def _parse(path: Path, line: int, column: str, cell: str) -> object:
+    parser, wanted = _PARSERS.get(column, (str, "text"))
+    try:
+        return parser(cell)
+    except ValueError:
+        message = f"{cell!r} is no {wanted}"
+        raise ClbenchError(str(Problem(path, line, column, message))) from None
+
+
+def _optional_float(cell: str) -> float | None:
+    return float(cell) if cell else None
+
+
+_WHOLE: tuple[Callable[[str], object], str] = (int, "whole number")
+_PARSERS: dict[str, tuple[Callable[[str], object], str]] = {
+    **dict.fromkeys(("version", "seed", "order", "stage", "epoch"), _WHOLE),
+    "fraction": (float, "number"),
+    "value": (_optional_float, "number (leave it empty where the metric is undefined)"),
+}

@@ -1,0 +1,123 @@
+"""A run from a definition to a report; what is done already is not done again."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from clbench.collect import benchmark_info, collect
+from clbench.data.available import require
+from clbench.definitions.catalogue import Catalogue
+from clbench.definitions.resolve import resolve
+from clbench.errors import CorruptArtifact, MissingEnvironment
+from clbench.execute.disk import writing_to
+from clbench.execute.lock import hold
+from clbench.execute.run import Outcome, carry_out
+from clbench.job import is_done
+from clbench.plan import Plan, make_plan
+from clbench.provenance import provenance
+from clbench.report.write import write_report
+from clbench.results.model import Summary
+from clbench.results.rows import write_rows
+from clbench.results.summary import summarise
+from clbench.store import Store, write_atomic
+
+PLAN = "plan.json"
+ROWS = "rows.csv"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where definitions are found and where things are written.
+
+    Attributes:
+        suites: users' suites, in front of the shipped one.
+        store: the folder that all benchmarks' jobs share.
+        out: a run's folder; None for ``reports/<benchmark>``.
+    """
+
+    suites: tuple[Path, ...] = ()
+    store: Path = Path(os.environ.get("CLBENCH_STORE", ".clbench"))
+    out: Path | None = None
+
+    def plan(self, benchmark: str) -> Plan:
+        """Resolve and plan a benchmark.
+
+        Raises:
+            DefinitionError: something is wrong with the definition or what it names.
+        """
+        return make_plan(resolve(benchmark, Catalogue.open(self.suites)), self.store)
+
+    def run_folder(self, plan: Plan) -> Path:
+        """The run's folder."""
+        assert plan.resolved is not None
+        return self.out or Path("reports") / plan.resolved.benchmark.name
+
+
+def run(plan: Plan, folder: Path, jobs: int | None, console: Console, command: str) -> tuple[Outcome, Summary]:
+    """Carry a plan out and write its report, of what is finished if not all is.
+
+    Args:
+        plan: what to do.
+        folder: the run's folder.
+        jobs: jobs side by side; None for one per core.
+        console: where progress is shown.
+        command: what repeats the run, for the report.
+
+    Raises:
+        MissingEnvironment: data, disk space or write permission is missing.
+    """
+    assert plan.resolved is not None
+    require(plan.resolved.tasks.values())
+    store = Store(Path(plan.store))
+    with hold(folder, console=console):
+        with writing_to(store.root):
+            (store.root / "jobs").mkdir(parents=True, exist_ok=True)
+        with writing_to(folder):
+            write_atomic(folder / PLAN, plan.model_dump_json(indent=1).encode())
+        done = finished(plan, store, console)
+        outcome = carry_out(folder / PLAN, plan, done, store, folder, jobs, console)
+        with writing_to(folder):
+            return outcome, report(plan, folder, command)
+
+
+def finished(plan: Plan, store: Store, console: Console) -> set[str]:
+    """The jobs whose results are there and whole; damaged ones are named and put up for doing again."""
+    done = set()
+    for job in plan.jobs:
+        folder = store.job(job.id)
+        try:
+            if is_done(job, folder):
+                done.add(job.id)
+        except CorruptArtifact as error:
+            console.print(f"{error}: {job.title} is done again", soft_wrap=True, markup=False, highlight=False)
+    return done
+
+
+def report(plan: Plan, folder: Path, command: str) -> Summary:
+    """Write rows, tables and report of what is in the store."""
+    assert plan.resolved is not None
+    store = Store(Path(plan.store))
+    collected = collect(plan, store)
+    summary = summarise(benchmark_info(plan.resolved), collected.rows, collected.records, collected.missing)
+    write_rows(folder / ROWS, collected.rows)
+    write_report(folder, summary, provenance(plan, store, command))
+    return summary
+
+
+def read_plan(folder: Path) -> Plan:
+    """The plan of a run.
+
+    Raises:
+        MissingEnvironment: the folder has no plan, or none of this version.
+    """
+    path = folder / PLAN
+    try:
+        return Plan.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise MissingEnvironment(f"{path} does not exist; `clbench run` makes it") from None
+    except ValueError as error:
+        raise MissingEnvironment(f"{path} is no plan of this version of clbench ({error})") from error

@@ -1,0 +1,179 @@
+"""The stage loop: nnU-Net's training step, opened where a method has to reach in."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from clbench.errors import ClbenchError
+from clbench.methods.base import Method
+from clbench.network.batch import Batch, Key
+from clbench.training.deck import Deck
+from clbench.network.heads import MultiHeadNetwork, routed_loss
+from clbench.training.randomness import random_state, set_random_state
+
+CLIP = 12.0
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast a stage trains.
+
+    Attributes:
+        epochs: of ``iterations`` steps each.
+        iterations: optimiser steps in an epoch.
+        batch: patches in a step.
+        lr: initial learning rate, lowered per epoch as nnU-Net does, (1 - epoch/epochs)^0.9.
+        momentum: Nesterov's.
+        weight_decay: L2, of all parameters.
+        warmup: steps over which the rate rises linearly from 0.
+    """
+
+    epochs: int
+    iterations: int
+    batch: int
+    lr: float
+    momentum: float
+    weight_decay: float
+    warmup: int
+
+    def rate(self, epoch: int, iteration: int) -> float:
+        """The learning rate of a step; ``iteration`` counts over the whole stage, both from 0."""
+        warm = min(1.0, (iteration + 1) / self.warmup) if self.warmup else 1.0
+        return warm * self.lr * float((1 - epoch / self.epochs) ** 0.9)
+
+
+class Diverged(ClbenchError):
+    """Training left the finite numbers."""
+
+    exit_code = 3
+
+
+class Stage:
+    """One stage in training: everything that changes from step to step, and the step."""
+
+    def __init__(
+        self,
+        network: MultiHeadNetwork,
+        loss: nn.Module,
+        schedule: Schedule,
+        method: Method,
+        deck: Deck,
+        load: Callable[[tuple[Key, ...]], Batch],
+        device: torch.device,
+    ) -> None:
+        """Bind the parts together; heads that are frozen are left out of the optimiser.
+
+        Args:
+            network: trunk and heads on ``device``.
+            loss: nnU-Net's loss over the scales.
+            schedule: epochs, steps and rates.
+            method: the continual-learning method, already told of the stage.
+            deck: where the cases come from.
+            load: makes a batch, on ``device``, of the cases named.
+            device: where to train; autocast and gradient scaling as nnU-Net does, on CUDA alone.
+        """
+        self.network, self.loss, self.schedule, self.method = network, loss, schedule, method
+        self.deck, self.load, self.device = deck, load, device
+        self.parameters = [p for p in network.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.SGD(
+            self.parameters, schedule.lr, schedule.momentum, weight_decay=schedule.weight_decay, nesterov=True
+        )
+        self.scaler = torch.amp.GradScaler("cuda") if device.type == "cuda" else None
+        self.epoch = 0
+        self.losses: list[float] = []
+        self.seconds = 0.0
+        self.other_cases = 0
+
+    def train_epoch(self) -> None:
+        """Train one epoch.
+
+        Raises:
+            Diverged: the loss is no finite number.
+        """
+        start = time.perf_counter()
+        self.network.train()
+        losses = [self._iteration(i) for i in self._iterations()]
+        self.losses.append(float(torch.stack(losses).mean()))
+        self.epoch += 1
+        self.seconds += time.perf_counter() - start
+        if not math.isfinite(self.losses[-1]):
+            raise Diverged(
+                f"training diverged in epoch {self.epoch} of {self.schedule.epochs} (loss {self.losses[-1]}, "
+                f"rate {self.optimizer.param_groups[0]['lr']:.3g}); lower the learning rate or the method's "
+                f"strength; the method's state: {self.method.evidence()}"
+            )
+
+    def _iterations(self) -> range:
+        first = self.epoch * self.schedule.iterations
+        return range(first, first + self.schedule.iterations)
+
+    def _iteration(self, iteration: int) -> torch.Tensor:
+        drawn = self.deck.draw(self.schedule.batch)
+        keys = self.method.draw(iteration, drawn)
+        self.other_cases += sum(new != old for new, old in zip(keys, drawn, strict=True))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.schedule.rate(self.epoch, iteration)
+        return self.step(self.load(keys), iteration)
+
+    def step(self, batch: Batch, iteration: int) -> torch.Tensor:
+        """One optimiser step on one batch; returns the detached loss.
+
+        The order is ``nnUNetTrainer.train_step``'s: forward, loss, backward, unscale, clip at 12, step. A
+        method adds to the loss, to the unscaled gradients before clipping, and to the stepped parameters.
+        """
+        lr = self.optimizer.param_groups[0]["lr"]
+        self.optimizer.zero_grad(set_to_none=True)
+        with self._autocast():
+            output = self.network(batch.data, batch.tasks)
+            loss = self.method.loss(batch, output, routed_loss(self.loss, output, batch.target))
+        if self.scaler is None:
+            loss.backward()
+        else:
+            self.scaler.scale(loss).backward()
+            self.scaler.unscale_(self.optimizer)
+        self.method.after_backward(iteration, lr)
+        nn.utils.clip_grad_norm_(self.parameters, CLIP)
+        if self.scaler is None:
+            self.optimizer.step()
+        else:
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        self.method.after_step(iteration, lr)
+        return loss.detach()
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        return torch.autocast("cuda", enabled=True) if self.device.type == "cuda" else nullcontext()
+
+    def state(self) -> dict[str, Any]:
+        """Everything that an exact resume needs, at the end of an epoch."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": None if self.scaler is None else self.scaler.state_dict(),
+            "method": self.method.state(),
+            "deck": self.deck.state(),
+            "random": random_state(),
+            "counts": [self.epoch, self.other_cases],
+            "losses": list(self.losses),
+            "seconds": self.seconds,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on where ``state`` was taken, to the same bits on CPU."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.scaler is not None:
+            self.scaler.load_state_dict(state["scaler"])
+        self.method.load_state(state["method"])
+        self.deck.load_state(state["deck"])
+        set_random_state(state["random"])
+        self.epoch, self.other_cases = state["counts"]
+        self.losses, self.seconds = list(state["losses"]), state["seconds"]

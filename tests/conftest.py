@@ -1,0 +1,100 @@
+"""A benchmark small enough to train inside a test: three real tasks, every method, two epochs of two steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+TINY = """
+name: tiny
+version: 1
+title: Two epochs of two steps
+scenario: task-incremental
+sequence: [mini-liver, mini-spleen, mini-kidney]
+backbone: {configuration: 3d_fullres, spacing: [12, 12, 12], patch: [16, 16, 16], features: [4, 8, 8], mirror: true}
+optimizer: {lr: 0.05, momentum: 0.9, warmup: 2}
+budget: {epochs: 2, batch: 2}
+sample: {train: 4, val: 1, seed: 0}
+protocols:
+  from-scratch: {}
+  joint: {}
+  continual:
+    baselines:
+      - finetune
+      - head-only
+      - l2: {strength: [0, 1.0]}
+      - ewc: {strength: [0, 1.0]}
+      - ewc: {strength: [0, 1.0], update: gradient}
+      - lwf: {strength: [0, 1.0]}
+      - blip: {target_bits: [0, 4.0]}
+      - replay: {share: [0, 0.5], cases: 2}
+  transfer: {targets: [mini-lung], from: [finetune, joint], epochs: [1, 2], fractions: [0.5, 1.0]}
+seeds: [0]
+"""
+
+
+@dataclass(frozen=True)
+class TinyRun:
+    """A carried-out plan."""
+
+    plan: object
+    store: object
+
+    def jobs(self, baseline: str, protocol: str = "continual") -> list[object]:
+        """The jobs of a baseline, by stage."""
+        uses = [u for u in self.plan.uses if (u.protocol, u.baseline) == (protocol, baseline)]
+        return [self.plan.job(u.job) for u in sorted(uses, key=lambda u: (u.stage, u.fraction))]
+
+    def result(self, job: object) -> dict:
+        """A job's result."""
+        return self.store.job(job.id).read("result")
+
+    def model(self, job: object, name: str = "checkpoint_final") -> dict:
+        """A job's checkpoint."""
+        from clbench.nnunet.checkpoint import load
+
+        return load(self.store.job(job.id).path / "model" / "fold_0" / f"{name}.pth")
+
+    def dice(self, job: object, epoch: int = 2) -> dict[str, list[float | None]]:
+        """Dice by task."""
+        found: dict[str, list[float | None]] = {}
+        for m in self.result(job)["measurements"]:
+            if m["metric"] == "dice" and m["epoch"] == epoch:
+                found.setdefault(m["task"], []).append(m["value"])
+        return found
+
+
+@pytest.fixture(scope="session")
+def tiny_suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A suite with the benchmark ``tiny``."""
+    suite = tmp_path_factory.mktemp("suite")
+    (suite / "benchmark").mkdir()
+    (suite / "benchmark" / "tiny.yaml").write_text(TINY)
+    return suite
+
+
+def carry_out_here(plan: object, store: object) -> None:
+    """Do the jobs of a plan one after another in this process."""
+    from clbench.job.prepare import prepare
+    from clbench.job.stage import run_stage
+
+    for job in plan.jobs:
+        if job.kind == "prepare":
+            prepare(job, store.job(job.id), threads=2)
+        else:
+            run_stage(plan, job, store)
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_suite: Path, tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
+    """The benchmark ``tiny``, carried out once for all tests."""
+    from clbench.run import Places
+    from clbench.store import Store
+
+    root = tmp_path_factory.mktemp("store")
+    plan = Places((tiny_suite,), root).plan("tiny")
+    run = TinyRun(plan, Store(root))
+    carry_out_here(plan, run.store)
+    return run

@@ -1,0 +1,65 @@
+"""Patches meet their own task's head, and a stored head never changes."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from clbench.job.stage import trainee_of
+from clbench.job.train import _network
+from clbench.network.heads import rows_by_task, routed_loss
+
+
+def network_of_stage(run, stage):
+    return _network(trainee_of(run.jobs("finetune")[stage - 1], run.store)).eval()
+
+
+def test_trunk_and_head_together_are_nnunets_network(tiny_run):
+    trainee = trainee_of(tiny_run.jobs("finetune")[0], tiny_run.store)
+    network = _network(trainee).to(memory_format=torch.contiguous_format)
+    stock = trainee.parts("mini-liver").network()
+    stock.load_state_dict(network.nnunet_weights("mini-liver"))
+    data = torch.randn(2, 1, 16, 16, 16)
+    ours = network(data, ["mini-liver"] * 2).logits["mini-liver"]
+    for our, their in zip(ours, stock(data), strict=True):
+        assert torch.equal(our, their)
+
+
+def test_each_patch_of_a_mixed_batch_goes_through_its_own_head(tiny_run):
+    network = network_of_stage(tiny_run, 2)
+    data = torch.randn(3, 1, 16, 16, 16)
+    tasks = ["mini-liver", "mini-spleen", "mini-liver"]
+    output = network(data, tasks)
+    for task, rows in {"mini-liver": [0, 2], "mini-spleen": [1]}.items():
+        alone = network(data[rows], [task] * len(rows)).logits[task]
+        for mixed, single in zip(output.logits[task], alone, strict=True):
+            torch.testing.assert_close(mixed, single, rtol=1e-4, atol=1e-5)
+
+
+def test_a_mixed_batchs_loss_is_the_mean_over_patches_of_their_own_losses():
+    class Mean(nn.Module):
+        def forward(self, logits, target):
+            return (logits[0] - target[0]).mean()
+
+    class Output:
+        rows = rows_by_task(["a", "b", "a"])
+        logits = {"a": [torch.tensor([[1.0], [5.0]])], "b": [torch.tensor([[9.0]])]}
+
+    target = (torch.zeros(3, 1),)
+    assert float(routed_loss(Mean(), Output(), target)) == (1 + 9 + 5) / 3
+
+
+def test_a_stored_head_is_the_same_to_the_bit_in_every_later_checkpoint_of_every_method(tiny_run):
+    for baseline in dict.fromkeys(u.baseline for u in tiny_run.plan.uses if u.protocol == "continual"):
+        jobs = tiny_run.jobs(baseline)
+        heads = [tiny_run.model(job)["clbench"]["heads"] for job in jobs]
+        for stage, task in enumerate(["mini-liver", "mini-spleen"]):
+            for later in heads[stage + 1 :]:
+                for name, value in heads[stage][task].items():
+                    assert torch.equal(value, later[task][name]), (baseline, task, name)
+
+
+def test_parameters_are_counted_once_although_state_dict_aliases_them(tiny_run):
+    network = network_of_stage(tiny_run, 1)
+    storages = {value.data_ptr() for value in network.trunk.state_dict().values()}
+    assert len(network.trunk_parameters()) == len(storages) < len(network.trunk.state_dict())
