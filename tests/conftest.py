@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("clbench", deadline=None)  # seconds are for the bench suite
+settings.load_profile("clbench")
 
 TINY = """
 name: tiny
