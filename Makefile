@@ -28,7 +28,7 @@ check: setup  ## style, types, import contracts, definitions
 	$(BIN)/clbench validate
 
 bench: setup  ## time per training step, side by side with bare PyTorch
-	$(BIN)/python -m pytest tests/bench --benchmark-only --benchmark-columns=min,median,stddev,rounds
+	$(BIN)/python -m pytest tests/bench --benchmark-only --benchmark-columns=min,median,iqr,rounds --benchmark-group-by=param
 
 report: setup  ## print the report of the last run of BENCHMARK again
 	$(BIN)/clbench report reports/$(BENCHMARK)

@@ -19,7 +19,8 @@ def library_versions() -> dict[str, str]:
     return {name: version(name) for name in LIBRARIES}
 
 
-def sources_digest(files: Iterable[Path]) -> str:
+@cache
+def sources_digest(*files: Path) -> str:
     """SHA-256 over the syntax trees of files and of the clbench methods that they import."""
     digest = hashlib.sha256()
     for path in sorted(set(_closure(files)), key=lambda path: path.name):
@@ -27,9 +28,10 @@ def sources_digest(files: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def package_files(*patterns: str) -> list[Path]:
+@cache
+def package_files(*patterns: str) -> tuple[Path, ...]:
     """Files of the package by glob patterns relative to it."""
-    return sorted(path for pattern in patterns for path in PACKAGE.glob(pattern))
+    return tuple(sorted(path for pattern in patterns for path in PACKAGE.glob(pattern)))
 
 
 def _closure(files: Iterable[Path]) -> Iterator[Path]:
@@ -45,10 +47,6 @@ def _closure(files: Iterable[Path]) -> Iterator[Path]:
 
 
 @cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
-
-
 def _imported_methods(path: Path) -> list[Path]:
     names = [node.module or "" for node in ast.walk(_tree(path)) if isinstance(node, ast.ImportFrom)]
     stems = [name.removeprefix("clbench.methods.") for name in names if name.startswith("clbench.methods.")]
@@ -57,12 +55,16 @@ def _imported_methods(path: Path) -> list[Path]:
 
 @cache
 def _tree_digest(path: Path) -> str:
-    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    tree = _tree(path)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and _is_docstring(body[0]):
             body[0] = ast.Pass()
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
 def _is_docstring(node: ast.AST) -> bool:

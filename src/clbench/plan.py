@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from clbench.data.anatomy import anatomy_file, expected_sha256
-from clbench.definitions.models import Resolved, TaskCard, Variant
+from clbench.definitions.models import Resolved, Sample, TaskCard, Variant
 from clbench.identity import library_versions, package_files, sources_digest
 from clbench.store import digest
 
 PREPARE_CODE = ("data/*.py", "nnunet/planning.py", "nnunet/preprocessing.py", "job/prepare.py")
 TRAINING_CODE = (
-    "training/*.py", "network/*.py", "nnunet/parts.py", "nnunet/loader.py", "nnunet/checkpoint.py", "methods/base.py", "job/train.py",
-)  # fmt: skip
+    "training/*.py",
+    "network/*.py",
+    "nnunet/parts.py",
+    "nnunet/loader.py",
+    "nnunet/checkpoint.py",
+    "methods/base.py",
+    "job/train.py",
+)
 EVALUATION_CODE = ("evaluation/*.py", "nnunet/prediction.py", "job/evaluate.py")
 
 
@@ -71,7 +78,7 @@ class PrepareSpec(_Record):
     """What the definition fixes of the shared plan."""
     batch: int
     """Patches in a step, which nnU-Net keeps in its plan."""
-    sample: dict[str, Any]
+    sample: Sample
     """Which cases are used."""
 
 
@@ -125,7 +132,11 @@ class Plan(_Record):
 
     def job(self, job_id: str) -> Job:
         """A job by its id."""
-        return next(job for job in self.jobs if job.id == job_id)
+        return self._by_id[job_id]
+
+    @cached_property
+    def _by_id(self) -> dict[str, Job]:
+        return {job.id: job for job in self.jobs}
 
 
 def make_plan(resolved: Resolved, store: Path) -> Plan:
@@ -143,7 +154,6 @@ class _Planner:
 
     def __init__(self, resolved: Resolved) -> None:
         self.resolved, self.benchmark = resolved, resolved.benchmark
-        self.files = {variant.name: variant.method_file for variant in resolved.baselines}
         self.jobs: dict[str, Job] = {}
         self.uses: list[Use] = []
         self.versions = library_versions()
@@ -169,22 +179,24 @@ class _Planner:
 
     def _scratch(self, task: str, seed: int) -> str:
         """Training a task alone; for a transfer target, with the models its curve needs."""
-        return self._stage(self._spec((task,), seed, snapshots=self._snapshots(task)))
+        return self._stage(self._spec((task,), seed, snapshots=self._snapshots(task)), "from scratch")
 
     def _joint(self, budget: str, seed: int) -> str:
         tasks = self.benchmark.sequence
         per_task = [self._iterations(task) for task in tasks]
         total = sum(per_task) if budget == "full" else round(sum(per_task) / len(per_task))
-        return self._stage(self._spec(tasks, seed, iterations=total))
+        return self._stage(self._spec(tasks, seed, iterations=total), "joint" if budget == "full" else "joint-equal")
 
     def _chain(self, variant: Variant, seed: int) -> str:
         """The stages of a sequence; the first is plain training unless the method watches it."""
         parent, sequence = "", self.benchmark.sequence
         for index, task in enumerate(sequence):
             spec = self._spec((task,), seed, earlier=sequence[:index], stage=index + 1)
+            who = "from scratch"
             if index > 0 or variant.watches_first_stage:
                 spec = spec.model_copy(update={"method": variant.method, "settings": dict(variant.settings)})
-            parent = self._stage(spec, parent, variant)
+                who = variant.name
+            parent = self._stage(spec, who, parent, variant.method_file)
             self._use("continual", variant.name, parent)
         return parent
 
@@ -195,12 +207,10 @@ class _Planner:
         for target in transfer.targets:
             for fraction in transfer.fractions:
                 scratch = self._spec((target,), seed, snapshots=self._snapshots(target), fraction=fraction)
-                self._use("transfer", "from-scratch", self._stage(scratch))
+                self._use("transfer", "from-scratch", self._stage(scratch, "from scratch"))
+                later = scratch.model_copy(update={"earlier": self.benchmark.sequence, "stage": length + 1})
                 for name in transfer.from_:
-                    job = self._stage(
-                        scratch.model_copy(update={"earlier": self.benchmark.sequence, "stage": length + 1}),
-                        ends[name], evaluate=(target,),
-                    )  # fmt: skip
+                    job = self._stage(later, f"transfer from {name}", ends[name], evaluate=(target,))
                     self._use("transfer", name, job)
 
     def _snapshots(self, task: str) -> tuple[int, ...]:
@@ -226,44 +236,43 @@ class _Planner:
         )  # fmt: skip
 
     def _stage(
-        self, spec: StageSpec, parent: str = "", variant: Variant | None = None, evaluate: tuple[str, ...] = ()
-    ) -> str:
-        file = self._method_file(spec, variant)
+        self, spec: StageSpec, who: str, parent: str = "", method_file: Path | None = None,
+        evaluate: tuple[str, ...] = (),
+    ) -> str:  # fmt: skip
+        """Add a stage unless an equal one is there; ``who`` is for its title, ``evaluate`` defaults to all seen."""
+        plain = spec.method == "finetune" or method_file is None
+        file = package_files("methods/finetune.py")[0] if plain else method_file
+        assert file is not None
         parents = (self.prepare, parent) if parent else (self.prepare,)
         content = {
             "spec": spec.model_dump(mode="json"), "parents": parents, "libraries": self.versions,
-            "code": sources_digest([*package_files(*TRAINING_CODE), file]),
+            "code": sources_digest(*package_files(*TRAINING_CODE), file),
         }  # fmt: skip
         name = "-".join((f"stage{spec.stage}", "joint" if len(spec.tasks) > 1 else spec.tasks[0], spec.method))
         job_id = f"{name}-s{spec.seed}-{digest(content)[:12]}"
         asked = evaluate or (*spec.earlier, *spec.tasks)
-        known = self.jobs[job_id].evaluate if job_id in self.jobs else ()
-        everything = tuple(dict.fromkeys((*known, *asked)))
+        known = self.jobs.get(job_id)
+        everything = tuple(dict.fromkeys((*(known.evaluate if known else ()), *asked)))
         self.jobs[job_id] = Job(
-            id=job_id, kind="stage", parents=parents, title=_title(spec, variant),
+            id=job_id, kind="stage", parents=parents, title=known.title if known else _title(spec, who),
             seconds=self._seconds(spec, everything), spec=spec.model_dump(mode="json"), method_file=str(file),
             evaluate=everything,
-            evaluation=digest([everything, sources_digest(package_files(*EVALUATION_CODE))])[:12],
+            evaluation=digest([everything, sources_digest(*package_files(*EVALUATION_CODE))])[:12],
         )  # fmt: skip
         return job_id
-
-    def _method_file(self, spec: StageSpec, variant: Variant | None) -> Path:
-        if variant is not None and spec.method == variant.method:
-            return variant.method_file
-        return package_files("methods/finetune.py")[0]
 
     def _add_prepare(self) -> str:
         spec = PrepareSpec(
             tasks=dict(sorted(self.resolved.tasks.items())),
             backbone=self.benchmark.backbone.model_dump(mode="json", exclude={"mirror", "plans"}),
             batch=self.benchmark.budget.batch,
-            sample=self.benchmark.sample.model_dump(mode="json"),
+            sample=self.benchmark.sample,
         )
         known = spec.model_dump(mode="json")
         for card in known["tasks"].values():
             del card["title"], card["mirrors"]
         content = {
-            "spec": known, "libraries": self.versions, "code": sources_digest(package_files(*PREPARE_CODE)),
+            "spec": known, "libraries": self.versions, "code": sources_digest(*package_files(*PREPARE_CODE)),
             "anatomy": expected_sha256(anatomy_file()) if _embedded(spec) else "",
         }  # fmt: skip
         cases = sum(sum(self.benchmark.sample.counts(card.cases)) for card in spec.tasks.values())
@@ -279,16 +288,22 @@ class _Planner:
         spec = StageSpec.model_validate(self.jobs[job_id].spec)
         self.uses.append(
             Use(
-                protocol=protocol, baseline=baseline, seed=spec.seed, order=1, stage=spec.stage,
-                trained_on="+".join(spec.tasks), fraction=spec.fraction, job=job_id,
-            )  # fmt: skip
+                protocol=protocol,
+                baseline=baseline,
+                seed=spec.seed,
+                order=1,
+                stage=spec.stage,
+                trained_on="+".join(spec.tasks),
+                fraction=spec.fraction,
+                job=job_id,
+            )
         )
 
     def _seconds(self, spec: StageSpec, evaluate: tuple[str, ...]) -> float:
         """Rough: a step's cost grows with the voxels of a batch and the channels of its finest stage."""
         backbone = self.benchmark.backbone
         voxels = math.prod(backbone.patch or (96, 96, 96)) * spec.batch / (2 * 24**3)
-        step = 0.06 * voxels * ((backbone.features or (32,))[0] / 8) ** 1.2
+        step: float = 0.06 * voxels * ((backbone.features or (32,))[0] / 8) ** 1.2
         factor = 1.3 if spec.method == "lwf" else 1.0
         cases = sum(self.benchmark.sample.counts(self.resolved.tasks[task].cases)[1] for task in evaluate)
         return spec.epochs * spec.iterations * step * factor + cases * (1 + len(spec.snapshots)) * step
@@ -298,10 +313,11 @@ def _embedded(spec: PrepareSpec) -> bool:
     return any(card.source.kind == "anatomy" for card in spec.tasks.values())
 
 
-def _title(spec: StageSpec, variant: Variant | None) -> str:
-    what = "joint training" if len(spec.tasks) > 1 else spec.tasks[0]
-    how = variant.name if variant is not None and spec.method == variant.method else "plain training"
-    return f"{how} · stage {spec.stage} · {what} · seed {spec.seed}"
+def _title(spec: StageSpec, who: str) -> str:
+    task = "all tasks" if len(spec.tasks) > 1 else spec.tasks[0]
+    place = "" if len(spec.tasks) > 1 else f" · stage {spec.stage}"
+    share = "" if spec.fraction == 1 else f" · {spec.fraction:.0%} of the cases"
+    return f"{who}{place} · {task}{share} · seed {spec.seed}"
 
 
 def training_cases(cases: tuple[str, ...], fraction: float, seed: int) -> tuple[str, ...]:

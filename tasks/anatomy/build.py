@@ -92,9 +92,7 @@ def clipped(image: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
     return np.asarray(np.clip(image, LOWEST_HU, HIGHEST_HU), dtype=np.int64)
 
 
-def scene(
-    name: str, hu: npt.NDArray[np.int64], organs: npt.NDArray[np.uint8], spacing: list[float]
-) -> Arrays:
+def scene(name: str, hu: npt.NDArray[np.int64], organs: npt.NDArray[np.uint8], spacing: list[float]) -> Arrays:
     """One scene's three arrays; axes are x to the patient's right, y to the front, z to the head."""
     return {
         f"{name}_hu": np.ascontiguousarray(hu, dtype="<i2"),
@@ -117,9 +115,7 @@ def abdomen(folder: Path) -> Arrays:
 def block_sums(volume: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Sum over squares of BLOCK x BLOCK pixels of every slice; axes z, y, x."""
     z, y, x = volume.shape
-    return np.asarray(
-        volume.reshape(z, y // BLOCK, BLOCK, x // BLOCK, BLOCK).sum(axis=(2, 4)), dtype=np.int64
-    )
+    return np.asarray(volume.reshape(z, y // BLOCK, BLOCK, x // BLOCK, BLOCK).sum(axis=(2, 4)), dtype=np.int64)
 
 
 def chest(folder: Path, name: str) -> Arrays:
@@ -177,9 +173,7 @@ def check(arrays: Arrays) -> None:
 
 def main() -> None:
     """Build the file, or check it."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("totalsegmentator", type=Path, help="totalsegmentator-2.18.0.tar.gz")
     parser.add_argument("pyradiomics", type=Path, help="pyradiomics-3.0.1.tar.gz")
     parser.add_argument("--check", action="store_true", help="write nothing, compare with the committed file")

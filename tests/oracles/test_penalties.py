@@ -19,7 +19,12 @@ from clbench.methods.quadratic import QuadraticPenalty
 
 def context(parameters, momentum=0.0, iterations=10, **more):
     return SimpleNamespace(
-        trunk=parameters, momentum=momentum, moment=lambda iteration: "last", memory=None, iterations=iterations, **more
+        trunk=parameters,
+        momentum=momentum,
+        moment=lambda iteration: "last",
+        memory=None,
+        iterations=iterations,
+        **more,
     )
 
 
@@ -142,7 +147,9 @@ def test_blip_earns_no_bits_at_the_old_fisher_two_at_31_times_and_one_more_at_fo
     one = torch.ones(1)
     assert float(information_gain(one, 1.0, 1)) == 0
     assert float(grown_bits(0 * one, information_gain(31 * one, 1.0, 1), 20)) == 2
-    assert float(information_gain(4e6 * one, 1.0, 1) - information_gain(1e6 * one, 1.0, 1)) == pytest.approx(1, abs=1e-3)
+    assert float(information_gain(4e6 * one, 1.0, 1) - information_gain(1e6 * one, 1.0, 1)) == pytest.approx(
+        1, abs=1e-3
+    )
 
 
 @given(st.integers(1, 12), st.floats(0.1, 3))

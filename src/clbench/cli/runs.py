@@ -74,9 +74,7 @@ def _duration(seconds: float) -> str:
 @store_option
 @out_option
 @click.option("--jobs", type=click.IntRange(min=1), help="Jobs side by side.  [default: one per core]")
-def run_command(
-    benchmark: str, suites: tuple[Path, ...], store: Path, out: Path | None, jobs: int | None
-) -> None:
+def run_command(benchmark: str, suites: tuple[Path, ...], store: Path, out: Path | None, jobs: int | None) -> None:
     """Run BENCHMARK, or go on with it, and write its report.
 
     What is done is not done again; after a crash the same command goes on.

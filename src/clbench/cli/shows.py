@@ -39,9 +39,9 @@ def _title(catalogue: Catalogue, kind: Kind, name: str) -> str:
     try:
         if kind == "method":
             return read_signature(catalogue.method_file(name)).title
-        return {"benchmark": catalogue.benchmark, "task": catalogue.task, "baseline": catalogue.baseline}[kind](
-            name
-        ).title
+        if kind == "benchmark":
+            return catalogue.benchmark(name).title
+        return catalogue.task(name).title if kind == "task" else catalogue.baseline(name).title
     except DefinitionError as error:
         return f"({len(error.problems)} problems; see `clbench validate`)"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -45,9 +45,7 @@ def label_path(folder: Path, case: str) -> Path:
     return folder / "labelsTr" / f"{case}{FILE_ENDING}"
 
 
-def network_labels(
-    label: npt.NDArray[np.uint8], labels: Mapping[str, Sequence[int]]
-) -> npt.NDArray[np.uint8]:
+def network_labels(label: npt.NDArray[np.uint8], labels: Mapping[str, Sequence[int]]) -> npt.NDArray[np.uint8]:
     """Turn original numbers into 1, 2, … in the order of ``labels``; what none of them names becomes 0."""
     number_of = np.zeros(256, dtype=np.uint8)
     for number, originals in enumerate(labels.values(), start=1):
@@ -78,19 +76,6 @@ def write_case(folder: Path, card: RawCard, index: int) -> str:
 def write_description(folder: Path, card: RawCard, cases: int) -> None:
     """Write ``dataset.json``, last, when all cases are there."""
     write_atomic(folder / "dataset.json", (json.dumps(dataset_json(card, cases), indent=2) + "\n").encode())
-
-
-def write_dataset(folder: Path, card: RawCard, indices: Iterable[int]) -> tuple[str, ...]:
-    """Write cases and description one after another; returns the cases' ids.
-
-    Args:
-        folder: the dataset's own folder, made if need be.
-        card: the task.
-        indices: which of its cases.
-    """
-    names = tuple(write_case(folder, card, index) for index in indices)
-    write_description(folder, card, len(names))
-    return names
 
 
 def nifti(array: npt.NDArray[np.generic], spacing: tuple[float, float, float]) -> bytes:

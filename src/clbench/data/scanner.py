@@ -12,9 +12,7 @@ LOWEST_HU, HIGHEST_HU = -1024, 3071
 PASSES = 2  # a blur of up to one voxel needs two passes of a three-voxel kernel
 
 
-def scan(
-    hu: Floats, spacing: tuple[float, float, float], scanner: Scanner, draws: Draws
-) -> npt.NDArray[np.int16]:
+def scan(hu: Floats, spacing: tuple[float, float, float], scanner: Scanner, draws: Draws) -> npt.NDArray[np.int16]:
     """Blur, shade, scale, shift and add noise; then round to whole HU, as a scanner stores them."""
     seen = _blurred(hu, spacing, scanner.blur_mm) + _shading(hu.shape, scanner.shading_hu, draws)
     seen = seen * scanner.slope + scanner.offset_hu + draws.normals(scanner.noise_hu, *hu.shape)

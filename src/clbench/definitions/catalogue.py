@@ -153,9 +153,7 @@ def _suite_problem(folder: Path) -> Problem | None:
     if not folder.is_dir():
         return Problem(folder, None, "", "there is no such folder; --suite needs one")
     if not any((folder / name).is_dir() for name in FOLDERS.values()):
-        return Problem(
-            folder, None, "", f"is no suite; it has none of the folders {', '.join(FOLDERS.values())}"
-        )
+        return Problem(folder, None, "", f"is no suite; it has none of the folders {', '.join(FOLDERS.values())}")
     return None
 
 

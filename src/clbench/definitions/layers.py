@@ -14,9 +14,7 @@ OWN = ("name", "version", "title", "extends")
 """Keys that are never taken over."""
 
 
-def layered(
-    file: Path, catalogue: Catalogue, above: tuple[Path, ...] = ()
-) -> tuple[Document, tuple[Path, ...]]:
+def layered(file: Path, catalogue: Catalogue, above: tuple[Path, ...] = ()) -> tuple[Document, tuple[Path, ...]]:
     """Read a definition and those that it extends.
 
     Args:

@@ -144,9 +144,7 @@ class _Resolution:
         file = self.catalogue.find("baseline", name)
         if file is None or name in RESERVED_BASELINES:
             reserved = f"{name!r} is a protocol of its own; write it under protocols, not here"
-            self._refuse(
-                path, reserved if name in RESERVED_BASELINES else self.catalogue.unknown("baseline", name)
-            )
+            self._refuse(path, reserved if name in RESERVED_BASELINES else self.catalogue.unknown("baseline", name))
             return None
         try:
             return read_baseline(file, self.catalogue)
@@ -154,9 +152,7 @@ class _Resolution:
             self.problems += error.problems
             return None
 
-    def _add_variants(
-        self, settings_path: KeyPath, path: KeyPath, baseline: ReadBaseline, written: Any
-    ) -> None:
+    def _add_variants(self, settings_path: KeyPath, path: KeyPath, baseline: ReadBaseline, written: Any) -> None:
         """Expand an entry, unless a setting is wrong or a variant of that name is there already."""
         findings = list(setting_findings(baseline.signature, written, settings_path))
         self.problems += located(self.document, findings)

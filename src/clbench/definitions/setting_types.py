@@ -40,9 +40,7 @@ class SettingType:
     def __str__(self) -> str:
         """Render as a card's author would say it."""
         names = sorted(self.types - {"NoneType"})
-        return " or ".join(
-            [*map(repr, self.choices), *names, *(["null"] if "NoneType" in self.types else [])]
-        )
+        return " or ".join([*map(repr, self.choices), *names, *(["null"] if "NoneType" in self.types else [])])
 
 
 def setting_type(annotation: ast.expr | None, default: ast.expr | None) -> SettingType:

@@ -76,9 +76,7 @@ def _method(file: Path) -> list[_Class]:
     methods = [lineage for lineage in lineages if lineage]
     if len(methods) != 1:
         found = ", ".join(lineage[0].node.name for lineage in methods) or "none"
-        raise _error(
-            file, None, f"must define exactly one method, a class that derives from Method; found {found}"
-        )
+        raise _error(file, None, f"must define exactly one method, a class that derives from Method; found {found}")
     return methods[0]
 
 

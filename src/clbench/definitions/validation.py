@@ -57,9 +57,7 @@ def violations(model: type[BaseModel], document: Document) -> list[Problem]:
     enough if its elements were right.
     """
     errors = [(_written(error, document.data), error) for error in _errors(model, document.data)]
-    meant = {
-        (*path[:-1], _meant(model, error)) for path, error in errors if error["type"] == "extra_forbidden"
-    }
+    meant = {(*path[:-1], _meant(model, error)) for path, error in errors if error["type"] == "extra_forbidden"}
     found: dict[KeyPath, Problem] = {}
     for path, error in errors:
         inherited = error["type"] == "missing" and len(path) == 1 and not document.whole

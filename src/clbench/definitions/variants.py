@@ -43,9 +43,7 @@ def _combinations(signature: Signature, written: Mapping[str, Any]) -> Iterator[
     names = [name for name in signature.settings if name in written]
     lists = [written[name] if isinstance(written[name], tuple) else (written[name],) for name in names]
     for values in itertools.product(*lists):
-        converted = (
-            signature.settings[name].converted(value) for name, value in zip(names, values, strict=True)
-        )
+        converted = (signature.settings[name].converted(value) for name, value in zip(names, values, strict=True))
         yield dict(zip(names, converted, strict=True))
 
 
@@ -53,8 +51,4 @@ def _shown(value: Setting) -> str:
     """A value as YAML has it, whole numbers without a point."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return (
-        str(int(value))
-        if isinstance(value, float) and value.is_integer() and abs(value) < 1e15
-        else str(value)
-    )
+    return str(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else str(value)

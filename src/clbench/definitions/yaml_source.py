@@ -136,13 +136,9 @@ class _Reader:
 
     def _content(self, node: yaml.Node, path: KeyPath) -> Any:
         if isinstance(node, yaml.MappingNode):
-            return {
-                key: self._child(child, (*path, key), line) for key, child, line in self._items(node, path)
-            }
+            return {key: self._child(child, (*path, key), line) for key, child, line in self._items(node, path)}
         if isinstance(node, yaml.SequenceNode):
-            return [
-                self._child(child, (*path, index), _line(child)) for index, child in enumerate(node.value)
-            ]
+            return [self._child(child, (*path, index), _line(child)) for index, child in enumerate(node.value)]
         return self._scalar(node, path)
 
     def _child(self, node: yaml.Node, path: KeyPath, line: int) -> Any:

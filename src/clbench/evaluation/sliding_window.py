@@ -14,7 +14,12 @@ Forward = Callable[[torch.Tensor], torch.Tensor]
 
 @torch.inference_mode()
 def predict_logits(
-    forward: Forward, image: torch.Tensor, patch: Sequence[int], classes: int, mirror_axes: Sequence[int], together: int
+    forward: Forward,
+    image: torch.Tensor,
+    patch: Sequence[int],
+    classes: int,
+    mirror_axes: Sequence[int],
+    together: int,
 ) -> torch.Tensor:
     """Predict a preprocessed image tile by tile.
 

@@ -74,9 +74,7 @@ def client_command(plan_path: Path, module: str) -> list[str]:
 
 
 @contextmanager
-def engine(
-    folder: EngineFolder, cores: int, log: Path, warm: str | None
-) -> Iterator[subprocess.Popen[bytes]]:
+def engine(folder: EngineFolder, cores: int, log: Path, warm: str | None) -> Iterator[subprocess.Popen[bytes]]:
     """Run Snakemake over a prepared folder until the block ends; then nothing of it is left running."""
     with open(log, "ab") as output:
         process = subprocess.Popen(

@@ -99,9 +99,7 @@ def carry_out(
     return _conclude(watch, stop, console)
 
 
-def _prepare(
-    folder: EngineFolder, pending: Mapping[str, Job], command: Sequence[str], cores: int, log: Path
-) -> None:
+def _prepare(folder: EngineFolder, pending: Mapping[str, Job], command: Sequence[str], cores: int, log: Path) -> None:
     with writing_to(folder.path):
         folder.prepare(pending, command, cores)
     with writing_to(log.parent):

@@ -11,12 +11,12 @@ from clbench.evaluation.metrics import measure_case
 from clbench.evaluation.sliding_window import predict_logits
 from clbench.job.progress import Progress
 from clbench.job.train import Trainee, load_model, snapshot_name
+from clbench.network.heads import MultiHeadNetwork
 from clbench.nnunet.checkpoint import MIRROR_AXES
 from clbench.nnunet.loader import CaseLibrary
 from clbench.nnunet.parts import NnunetParts
 from clbench.nnunet.prediction import read_label, to_native
 from clbench.store import Json
-from clbench.network.heads import MultiHeadNetwork
 
 TILES_TOGETHER = 4
 
@@ -33,7 +33,7 @@ def evaluate(trainee: Trainee, progress: Progress) -> list[Json]:
     library = CaseLibrary(folders)
     measurements: list[Json] = []
     for epoch, name in models:
-        network = _load(trainee, name)
+        network = load_network(trainee, name)
         for task in trainee.job.evaluate:
             for case in trainee.prepared.tasks[task].val:
                 for row in _case(trainee, network, library, task, case):
@@ -48,7 +48,7 @@ def cases_to_evaluate(trainee: Trainee) -> int:
     return cases * (1 + len(trainee.spec.snapshots))
 
 
-def _load(trainee: Trainee, name: str) -> MultiHeadNetwork:
+def load_network(trainee: Trainee, name: str) -> MultiHeadNetwork:
     """A model of the stage with all its heads."""
     saved = load_model(trainee.folder, name)
     first = trainee.spec.tasks[0]
@@ -56,12 +56,10 @@ def _load(trainee: Trainee, name: str) -> MultiHeadNetwork:
     network.load_trunk(saved["network_weights"])
     for task, weights in saved["clbench"]["heads"].items():
         network.add_head(task, weights, frozen=True)
-    return network.to(trainee.device, memory_format=trainee.memory_format).eval()
+    return network.place(trainee.device, trainee.memory_format).eval()
 
 
-def _case(
-    trainee: Trainee, network: MultiHeadNetwork, library: CaseLibrary, task: str, case: str
-) -> Iterator[Json]:
+def _case(trainee: Trainee, network: MultiHeadNetwork, library: CaseLibrary, task: str, case: str) -> Iterator[Json]:
     """Predict one case and measure it."""
     parts, prepared = trainee.parts(task), trainee.prepared.tasks[task]
     data, _, _, properties = library.load_case((task, case))

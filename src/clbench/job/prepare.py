@@ -13,14 +13,25 @@ from pathlib import Path
 from typing import Any
 
 from clbench.data.raw import (
-    case_id, dataset_json, dataset_name, image_path, label_path, write_case, write_description,
+    case_id,
+    dataset_json,
+    dataset_name,
+    image_path,
+    label_path,
+    write_case,
+    write_description,
 )
 from clbench.data.splits import sample_indices
 from clbench.definitions.models import TaskCard
 from clbench.execute.lifetime import die_with_parent
 from clbench.job.progress import Progress
 from clbench.nnunet.planning import (
-    VOXELS_FOR_INTENSITIES, Backbone, CaseFingerprint, fingerprint_case, plan_union, pool_fingerprints,
+    VOXELS_FOR_INTENSITIES,
+    Backbone,
+    CaseFingerprint,
+    fingerprint_case,
+    plan_union,
+    pool_fingerprints,
 )
 from clbench.nnunet.preprocessing import preprocess_case
 from clbench.plan import Job, PrepareSpec
@@ -121,19 +132,12 @@ def prepare(job: Job, folder: JobFolder, threads: int) -> Json:
 
 def _cases(spec: PrepareSpec, path: Path) -> Iterator[_Case]:
     for number, (name, card) in enumerate(spec.tasks.items(), start=2):
-        train, val = _indices(spec, card)
+        train, val = sample_indices(card.cases, spec.sample)
         dataset = dataset_name(card, number)
         samples = VOXELS_FOR_INTENSITIES // (len(train) * len(spec.tasks))
         for index in (*train, *val):
             raw, preprocessed = path / "raw" / dataset, path / "preprocessed" / dataset
             yield _Case(spec.tasks[name], index, raw, preprocessed, index in train, samples)
-
-
-def _indices(spec: PrepareSpec, card: TaskCard) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    sample = spec.sample
-    return sample_indices(
-        card.cases, train=sample["train"], val=sample["val"], seed=sample["seed"], split=sample["split"]
-    )
 
 
 def _collect(results: Iterable[Any], progress: Progress, doing: str) -> list[Any]:

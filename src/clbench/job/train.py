@@ -18,14 +18,14 @@ from clbench.errors import CorruptArtifact
 from clbench.job.prepare import Prepared
 from clbench.job.progress import Progress
 from clbench.methods.base import Context, Method
+from clbench.network.batch import Batch, Key
+from clbench.network.heads import HEAD_PREFIX, MultiHeadNetwork, Weights
 from clbench.nnunet import checkpoint
 from clbench.nnunet.loader import CaseLibrary, plain_loader, training_loader
 from clbench.nnunet.parts import NnunetParts
 from clbench.plan import Job, StageSpec, training_cases
 from clbench.store import JobFolder, Json, write_atomic
-from clbench.network.batch import Batch, Key
 from clbench.training.deck import Deck
-from clbench.network.heads import HEAD_PREFIX, MultiHeadNetwork, Weights
 from clbench.training.randomness import seed_all
 from clbench.training.stage import Schedule, Stage
 
@@ -74,7 +74,7 @@ def train(trainee: Trainee, progress: Progress) -> Json:
     Returns:
         The ``trained`` document: cost, evidence, loss per epoch, and the files it vouches for.
     """
-    stage, method, library, loader = _assemble(trainee)
+    stage, method, library = assemble(trainee)
     resume = trainee.folder.path / "resume.pth"
     _take_up(stage, resume)
     files: list[str] = []
@@ -99,7 +99,8 @@ def snapshot_name(epoch: int) -> str:
     return f"checkpoint_epoch{epoch:04d}"
 
 
-def _assemble(trainee: Trainee) -> tuple[Stage, Method, CaseLibrary, Any]:
+def assemble(trainee: Trainee) -> tuple[Stage, Method, CaseLibrary]:
+    """Network, data and method of a stage, told of the previous one and ready for the first step."""
     spec, parts = trainee.spec, trainee.parts(trainee.spec.tasks[0])
     network = _network(trainee)
     schedule = Schedule(
@@ -113,14 +114,14 @@ def _assemble(trainee: Trainee) -> tuple[Stage, Method, CaseLibrary, Any]:
     _begin(trainee, method, network, library, {**cases, **own})
     loader = training_loader(library, parts, spec.batch, spec.mirror)
     if parts.compiles:
-        network.compile()
+        network.compile_trunk()
     seed_all(trainee.stream(TRAIN))
 
     def load(keys: tuple[Key, ...]) -> Batch:
         return loader.load(keys).to(trainee.device, trainee.memory_format)
 
     deck = Deck(own, trainee.stream(DECK))
-    return Stage(network, parts.loss(), schedule, method, deck, load, trainee.device), method, library, loader
+    return Stage(network, parts.loss(), schedule, method, deck, load, trainee.device), method, library
 
 
 def _network(trainee: Trainee) -> MultiHeadNetwork:
@@ -137,7 +138,7 @@ def _network(trainee: Trainee) -> MultiHeadNetwork:
         network.load_trunk(previous["network_weights"])
         for task in spec.earlier:
             network.add_head(task, previous["clbench"]["heads"][task], frozen=True)
-    return network.to(trainee.device, memory_format=trainee.memory_format)
+    return network.place(trainee.device, trainee.memory_format)
 
 
 def load_model(folder: JobFolder, name: str) -> dict[str, Any]:
@@ -154,7 +155,8 @@ def load_model(folder: JobFolder, name: str) -> dict[str, Any]:
 def load_method(file: Path, settings: dict[str, Any]) -> Method:
     """Make a method from its source file: the one class in it that is a ``Method`` of its own."""
     spec = importlib.util.spec_from_file_location(f"clbench.methods.{file.stem}", file)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     classes = [
@@ -166,7 +168,11 @@ def load_method(file: Path, settings: dict[str, Any]) -> Method:
 
 
 def _begin(
-    trainee: Trainee, method: Method, network: MultiHeadNetwork, library: CaseLibrary, cases: dict[str, tuple[str, ...]]
+    trainee: Trainee,
+    method: Method,
+    network: MultiHeadNetwork,
+    library: CaseLibrary,
+    cases: dict[str, tuple[str, ...]],
 ) -> None:
     """Let the method look at the previous stage; its random numbers are its own."""
     spec = trainee.spec
@@ -176,14 +182,12 @@ def _begin(
     def load(keys: Sequence[Key]) -> Batch:
         return patches.load(keys).to(trainee.device, trainee.memory_format)
 
-    method.begin_stage(
-        Context(
-            network=network, trunk=network.trunk_parameters(), earlier=spec.earlier, cases=cases, patches=load,
-            memory=_read_memory(trainee), iterations=spec.epochs * spec.iterations,
-            epoch_iterations=spec.iterations, batch=spec.batch, lr=spec.lr, momentum=spec.momentum,
-            rng=np.random.default_rng(trainee.stream(METHOD)),
-        )  # fmt: skip
-    )
+    context = Context(
+        network=network, trunk=network.trunk_parameters(), earlier=spec.earlier, cases=cases, patches=load,
+        memory=_read_memory(trainee), iterations=spec.epochs * spec.iterations, epoch_iterations=spec.iterations,
+        batch=spec.batch, lr=spec.lr, momentum=spec.momentum, rng=np.random.default_rng(trainee.stream(METHOD)),
+    )  # fmt: skip
+    method.begin_stage(context)
 
 
 def _read_memory(trainee: Trainee) -> dict[str, Any] | None:

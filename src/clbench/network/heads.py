@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -36,16 +37,16 @@ class MultiHeadNetwork(nn.Module):
 
     def __init__(self, network: nn.Module, task: str) -> None:
         super().__init__()
-        decoder = network.decoder
-        head = decoder.seg_layers
+        decoder: Any = network.decoder
+        head: nn.ModuleList = decoder.seg_layers
         decoder.seg_layers = nn.ModuleList(nn.Identity() for _ in head)
         self.trunk = network
         self.heads = nn.ModuleDict({task: head})
         self._run: list[nn.Module] = [network]
 
-    def compile(self) -> None:  # type: ignore[override]
+    def compile_trunk(self) -> None:
         """Run the trunk through ``torch.compile`` from now on."""
-        self._run = [torch.compile(self.trunk)]  # type: ignore[list-item]
+        self._run = [cast(nn.Module, torch.compile(self.trunk))]
 
     def features(self, data: torch.Tensor) -> list[torch.Tensor]:
         """The trunk's features of images ``(B, C, X, Y, Z)``, finest scale first."""
@@ -54,7 +55,7 @@ class MultiHeadNetwork(nn.Module):
 
     def logits(self, task: str, features: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """A task's head on features, finest scale first; fewer features give fewer scales."""
-        layers = list(self.heads[task])[::-1]  # type: ignore[arg-type]
+        layers = list(cast(nn.ModuleList, self.heads[task]))[::-1]
         return [layer(feature) for layer, feature in zip(layers, features, strict=False)]
 
     def forward(self, data: torch.Tensor, tasks: Sequence[str]) -> Output:
@@ -81,6 +82,12 @@ class MultiHeadNetwork(nn.Module):
     def head_weights(self, task: str) -> Weights:
         """A copy of a head's weights, ``<layer>.weight`` and ``<layer>.bias``."""
         return {name: value.detach().clone() for name, value in self.heads[task].state_dict().items()}
+
+    def place(self, device: torch.device, memory_format: torch.memory_format) -> MultiHeadNetwork:
+        """Move to a device and lay the convolutions' weights out in a memory format."""
+        module: Any = self
+        module.to(device, memory_format=memory_format)
+        return self
 
     def trunk_parameters(self) -> dict[str, nn.Parameter]:
         """The trunk's parameters by nnU-Net's names, each storage once."""

@@ -12,8 +12,8 @@ from nnunetv2.training.dataloading import data_loader
 from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 
-from clbench.nnunet.parts import NnunetParts
 from clbench.network.batch import Batch, Key
+from clbench.nnunet.parts import NnunetParts
 
 CACHE_BYTES = 256 * 2**20
 

@@ -56,7 +56,9 @@ def fingerprint_case(images: list[str], label: str, dataset_json: dict[str, Any]
         samples: foreground intensities to draw per channel.
     """
     reader = determine_reader_writer_from_dataset_json(dataset_json, images[0], verbose=False)
-    shape, spacing, intensities, _, relative = DatasetFingerprintExtractor.analyze_case(images, label, reader, samples)
+    shape, spacing, intensities, _, relative = DatasetFingerprintExtractor.analyze_case(
+        images, label, reader, samples
+    )
     return CaseFingerprint(tuple(shape), tuple(spacing), tuple(np.asarray(i) for i in intensities), float(relative))
 
 

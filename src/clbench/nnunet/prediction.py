@@ -20,8 +20,8 @@ Slices = tuple[slice, ...]
 
 def gaussian_weights(patch: Sequence[int], device: torch.device) -> torch.Tensor:
     """nnU-Net's importance of each voxel of a tile, ``patch`` shaped, float16."""
-    weights: torch.Tensor = compute_gaussian(tuple(patch), sigma_scale=1.0 / 8, value_scaling_factor=10, device=device)
-    return weights
+    weights = compute_gaussian(tuple(patch), sigma_scale=1.0 / 8, value_scaling_factor=10, device=device)
+    return torch.as_tensor(weights)
 
 
 def tiles(shape: Sequence[int], patch: Sequence[int]) -> list[Slices]:

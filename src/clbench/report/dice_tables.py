@@ -15,8 +15,7 @@ def final_table(summary: Summary) -> Table:
         slug="final",
         headers=("baseline", *summary.benchmark.sequence, "mean", "BWT", "forgetting", "gap closed"),
         rows=tuple(_final_row(summary, entry) for entry in summary.baselines),
-        note="Every task with the last network of the sequence, from-scratch with its own; "
-        f"{_gap_note(summary)}.",
+        note=f"Every task with the last network of the sequence, from-scratch with its own; {_gap_note(summary)}.",
     )
 
 
@@ -96,8 +95,7 @@ def _matrix_table(summary: Summary, entry: BaselineSummary) -> Table:
         slug=slug_of("matrix", entry.name),
         headers=(f"{stamped(entry)} after", *tasks),
         rows=tuple(
-            (f"{stage} {task}", *_matrix_cells(stage, line))
-            for stage, (task, line) in enumerate(lines, start=1)
+            (f"{stage} {task}", *_matrix_cells(stage, line)) for stage, (task, line) in enumerate(lines, start=1)
         ),
         note="Down a column one task is learnt and then kept or forgotten; the diagonal is the per-stage, "
         "the last line the final reading.",

@@ -76,9 +76,7 @@ def comma_separated(table: Table) -> str:
         for text in ([header, f"{header} sd", f"{header} seeds"] if several else [header])
     )
     for row in table.rows:
-        writer.writerow(
-            text for cell, several in zip(row, wide, strict=True) for text in _csv_cells(cell, several)
-        )
+        writer.writerow(text for cell, several in zip(row, wide, strict=True) for text in _csv_cells(cell, several))
     return buffer.getvalue()
 
 

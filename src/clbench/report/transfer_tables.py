@@ -69,8 +69,7 @@ def _excluded_table(summary: Summary, points: Sequence[TransferPoint]) -> Table:
         slug=f"transfer-excluded-{slug}",
         headers=("backbone", *(f"epoch {epoch}" for epoch in epochs)),
         rows=tuple(
-            (names.get(name, name), *(point.excluded for point in curve))
-            for name, curve in _curves(points).items()
+            (names.get(name, name), *(point.excluded for point in curve)) for name, curve in _curves(points).items()
         ),
         note="Pairs of case and label over all seeds that have no Dice and are in no mean.",
         section="Predicted volume",

@@ -73,9 +73,7 @@ def gap_closed(accuracy: float | None, finetune: float | None, joint: float | No
     return (accuracy - finetune) / (joint - finetune)
 
 
-def transfer_gain(
-    curve: Mapping[int, float | None], scratch: Mapping[int, float | None]
-) -> dict[int, float | None]:
+def transfer_gain(curve: Mapping[int, float | None], scratch: Mapping[int, float | None]) -> dict[int, float | None]:
     """gain(e) = Dice(e) - Dice_scratch(e) at every epoch e of the curve. Higher is better.
 
     Args:

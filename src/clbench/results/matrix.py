@@ -56,9 +56,7 @@ def stage_matrix(
     return tuple(tuple(measure(cells.get((stage, task), ())) for task in sequence) for stage in stages)
 
 
-def task_vector(
-    rows: Iterable[Row], sequence: Sequence[str], measure: Callable[[Sequence[Row]], T]
-) -> tuple[T, ...]:
+def task_vector(rows: Iterable[Row], sequence: Sequence[str], measure: Callable[[Sequence[Row]], T]) -> tuple[T, ...]:
     """The measure of every task, for rows whose stages say nothing (from-scratch and joint)."""
     found = _group(_at_last_epoch(rows), lambda row: row.task)
     return tuple(measure(found.get(task, ())) for task in sequence)

@@ -138,9 +138,7 @@ def _scores(info: BenchmarkInfo, entry: BaselineInfo, runs: Runs) -> BySeed:
     return {seed: scorer(runs.get((*run, seed), ()), info.sequence) for seed in info.seeds}
 
 
-def _baseline(
-    info: BenchmarkInfo, entry: BaselineInfo, scores: Mapping[str, BySeed], inert: bool
-) -> BaselineSummary:
+def _baseline(info: BenchmarkInfo, entry: BaselineInfo, scores: Mapping[str, BySeed], inert: bool) -> BaselineSummary:
     mine = list(scores[entry.name].values())
     return BaselineSummary(
         name=entry.name,

@@ -15,8 +15,8 @@ from torch import nn
 from clbench.errors import ClbenchError
 from clbench.methods.base import Method
 from clbench.network.batch import Batch, Key
-from clbench.training.deck import Deck
 from clbench.network.heads import MultiHeadNetwork, routed_loss
+from clbench.training.deck import Deck
 from clbench.training.randomness import random_state, set_random_state
 
 CLIP = 12.0

@@ -36,7 +36,5 @@ def test_integers_reach_both_ends() -> None:
 
 
 def test_other_cases_and_other_tasks_have_other_streams() -> None:
-    streams = {
-        Draws(name, index).uniform(0, 1) for name in ("mini-liver", "mini-lung") for index in range(50)
-    }
+    streams = {Draws(name, index).uniform(0, 1) for name in ("mini-liver", "mini-lung") for index in range(50)}
     assert len(streams) == 100

@@ -80,9 +80,7 @@ def test_the_same_case_is_made_twice(name: str) -> None:
 @pytest.mark.parametrize("name", TASKS)
 def test_cases_have_the_recipes_shape_and_differ(name: str) -> None:
     cases = [generate_case(card(name), index) for index in SOME]
-    assert (
-        {case.image.shape for case in cases} == {case.label.shape for case in cases} == {source(name).shape}
-    )
+    assert {case.image.shape for case in cases} == {case.label.shape for case in cases} == {source(name).shape}
     assert {case.spacing for case in cases} == {source(name).spacing}
     assert len({digest(case) for case in cases}) == len(cases)
 
@@ -103,9 +101,7 @@ def test_every_case_has_enough_foreground_to_learn_from(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in TASKS if source(name).scene == "abdomen"])
 def test_abdominal_images_show_organs_that_other_tasks_label(name: str) -> None:
-    labelled = {
-        organ for task in TASKS for organ in source(task).organs.values() if source(task).scene == "abdomen"
-    }
+    labelled = {organ for task in TASKS for organ in source(task).organs.values() if source(task).scene == "abdomen"}
     others = sorted(labelled - set(source(name).organs.values()))
     everything = source(name).model_copy(update={"organs": {organ: organ for organ in others}, "lesions": {}})
     numbers = {organ: place for place, organ in enumerate(others, start=1)}

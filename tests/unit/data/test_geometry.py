@@ -50,9 +50,7 @@ def test_interpolation_equals_scipys_up_to_the_rounding_of_coordinates() -> None
 
 
 def test_the_image_stays_inside_the_scene_where_it_fits() -> None:
-    scene, number = scene_of(
-        source := recipe(focus="liver", variation=STILL.model_copy(update={"jitter_mm": 99}))
-    )
+    scene, number = scene_of(source := recipe(focus="liver", variation=STILL.model_copy(update={"jitter_mm": 99})))
     for index in range(20):
         points = deformed(source, scene, number, Draws("edge", index))
         assert all(p.min() >= 0 for p in points)
@@ -70,9 +68,7 @@ def test_a_mirrored_case_swaps_left_and_right() -> None:
     scene, number = scene_of(plain := recipe())
     swapped = recipe(variation=STILL.model_copy(update={"mirror": True}))
     start = [
-        sample(scene, deformed(s, scene, number, Draws("mirror", i)))[0]
-        for s in (plain, swapped)
-        for i in range(8)
+        sample(scene, deformed(s, scene, number, Draws("mirror", i)))[0] for s in (plain, swapped) for i in range(8)
     ]
     flips = [np.array_equal(a, b[::-1]) for a, b in zip(start[:8], start[8:], strict=True)]
     same = [np.array_equal(a, b) for a, b in zip(start[:8], start[8:], strict=True)]

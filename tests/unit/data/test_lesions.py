@@ -45,9 +45,7 @@ def test_a_lesion_through_the_wall_spares_other_organs(organs: npt.NDArray[np.ui
 
 def test_lesions_through_the_wall_leave_the_organ(organs: npt.NDArray[np.uint8]) -> None:
     bodies = [
-        draw(
-            lesion(grows="through"), HOST, organs, np.zeros(organs.shape), (4, 4, 4), Draws("through", index)
-        )
+        draw(lesion(grows="through"), HOST, organs, np.zeros(organs.shape), (4, 4, 4), Draws("through", index))
         for index in range(10)
     ]
     assert any(0 in organs[body] for body in bodies)

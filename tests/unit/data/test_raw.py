@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from clbench.data.generate import generate_case
-from clbench.data.manifest import manifest_of
 from clbench.data.raw import (
     case_id,
     dataset_json,
@@ -24,10 +23,24 @@ from clbench.data.raw import (
     network_labels,
     nifti,
     write_case,
-    write_dataset,
+    write_description,
 )
 from clbench.definitions.catalogue import Catalogue
 from clbench.definitions.models import TaskCard
+from clbench.store import file_digest
+
+
+def write_dataset(folder: Path, card: TaskCard, indices: tuple[int, ...]) -> tuple[str, ...]:
+    """Cases and description, one after another."""
+    names = tuple(write_case(folder, card, index) for index in indices)
+    write_description(folder, card, len(names))
+    return names
+
+
+def digests_in(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file by its relative path."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): file_digest(path) for path in files}
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +51,7 @@ def kidney() -> TaskCard:
 
 def test_a_dataset_has_the_layout_that_nnunet_expects(tmp_path: Path, kidney: TaskCard) -> None:
     assert write_dataset(tmp_path, kidney, (3, 11)) == ("kidney_003", "kidney_011")
-    assert set(manifest_of(tmp_path)) == {
+    assert set(digests_in(tmp_path)) == {
         "dataset.json",
         "imagesTr/kidney_003_0000.nii",
         "imagesTr/kidney_011_0000.nii",
@@ -69,16 +82,14 @@ def test_worker_processes_write_the_same_bytes(tmp_path: Path, kidney: TaskCard)
     write_dataset(here, kidney, (0, 1))
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         assert list(pool.map(partial(write_case, there, kidney), (0, 1))) == ["kidney_000", "kidney_001"]
-    written = manifest_of(here)
+    written = digests_in(here)
     del written["dataset.json"]
-    assert manifest_of(there) == written
+    assert digests_in(there) == written
 
 
 def test_a_nifti_files_bytes_are_the_recorded_ones() -> None:
     data = nifti(np.arange(24, dtype="<i2").reshape(2, 3, 4), (1.0, 2.0, 3.0))
-    assert (
-        hashlib.sha256(data).hexdigest() == "21a2b3212027b47465056ca177d2bdb20f2bb9c4489c71d7e04b4ecca17bc8a0"
-    )
+    assert hashlib.sha256(data).hexdigest() == "21a2b3212027b47465056ca177d2bdb20f2bb9c4489c71d7e04b4ecca17bc8a0"
 
 
 def test_labels_are_merged_in_the_order_of_the_card() -> None:

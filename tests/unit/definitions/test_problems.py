@@ -160,9 +160,7 @@ def test_extending_something_unknown_is_one_problem_with_the_nearest_name(suite:
 def test_a_problem_in_an_inherited_section_is_reported_in_the_file_that_wrote_it(suite: Suite) -> None:
     suite.benchmark("{epochs: 25}", "{epochs: 0}")
     suite.write("benchmark/b.yaml", "name: b\nversion: 1\ntitle: T\nextends: bench\nseeds: [3, 3]\n")
-    assert [
-        (problem.file.name if problem.file else "", problem.field) for problem in suite.problems("b")
-    ] == [
+    assert [(problem.file.name if problem.file else "", problem.field) for problem in suite.problems("b")] == [
         ("b.yaml", "seeds[1]"),
         ("bench.yaml", "budget.epochs"),
     ]
@@ -188,9 +186,7 @@ def test_a_problem_in_an_inherited_section_is_reported_in_the_file_that_wrote_it
         ("cases: 60", "cases: many", "cases", "integer, not 'many'"),
     ],
 )  # fmt: skip
-def test_a_wrong_task_card_is_refused_at_its_line(
-    suite: Suite, old: str, new: str, field: str, words: str
-) -> None:
+def test_a_wrong_task_card_is_refused_at_its_line(suite: Suite, old: str, new: str, field: str, words: str) -> None:
     suite.edit("tasks/beta.yaml", old, new)
     problem = suite.problem()
     assert (problem.file, problem.field) == (suite.root / "tasks/beta.yaml", field)
@@ -201,9 +197,7 @@ def test_a_wrong_task_card_is_refused_at_its_line(
 
 def test_an_embedded_task_must_number_what_it_marks(suite: Suite) -> None:
     text = (suite.root / "tasks/beta.yaml").read_text(encoding="utf-8").partition("source:")[0]
-    source = (
-        "source: {kind: anatomy, scene: abdomen, focus: liver, organs: {lver: liver}, spacing: [6, 6, 6]}\n"
-    )
+    source = "source: {kind: anatomy, scene: abdomen, focus: liver, organs: {lver: liver}, spacing: [6, 6, 6]}\n"
     suite.write("tasks/beta.yaml", text.replace("organ", "liver") + source)
     problem = suite.problem()
     assert (problem.field, problem.line) == ("source.organs.lver", 8)

@@ -144,9 +144,7 @@ def test_an_extending_definition_overrides_whole_sections_and_inherits_the_rest(
 
 def test_a_definition_may_extend_one_that_extends_and_one_at_a_path(suite: Suite) -> None:
     suite.write("benchmark/b.yaml", "name: b\nversion: 1\ntitle: B\nextends: bench\nseeds: [7]\n")
-    suite.write(
-        "benchmark/c.yaml", "name: c\nversion: 1\ntitle: C\nextends: ./b.yaml\nbudget: {epochs: 40}\n"
-    )
+    suite.write("benchmark/c.yaml", "name: c\nversion: 1\ntitle: C\nextends: ./b.yaml\nbudget: {epochs: 40}\n")
     benchmark = resolve("c", suite.catalogue).benchmark
     assert (benchmark.seeds, benchmark.budget.epochs, benchmark.sample.train) == ((7,), 40, 12)
 
@@ -184,9 +182,7 @@ def test_a_sample_that_says_nothing_takes_all(suite: Suite) -> None:
 
 def test_the_schema_for_editors_names_the_keys_as_they_are_written() -> None:
     schema = Benchmark.model_json_schema()
-    assert {"from-scratch", "joint", "continual", "transfer"} == set(
-        schema["$defs"]["Protocols"]["properties"]
-    )
+    assert {"from-scratch", "joint", "continual", "transfer"} == set(schema["$defs"]["Protocols"]["properties"])
     assert {"targets", "from"} == set(schema["$defs"]["Transfer"]["required"])
 
 
@@ -195,9 +191,7 @@ def test_definitions_import_nothing_heavy() -> None:
     import sys
 
     heavy = ("torch", "nnunetv2", "monai", "scipy", "pandas", "numpy")
-    code = (
-        f"import sys, clbench.definitions.resolve; print([name for name in {heavy!r} if name in sys.modules])"
-    )
+    code = f"import sys, clbench.definitions.resolve; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

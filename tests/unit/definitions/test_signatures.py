@@ -113,16 +113,12 @@ def test_a_signature_that_no_card_could_fill_is_refused(tmp_path: Path, argument
 
 
 def test_all_wrong_settings_of_a_method_are_reported_together(tmp_path: Path) -> None:
-    fields = [
-        problem.field for problem in refused(tmp_path, method("self, x, *, a: list = 3, b: int, c: int = 1"))
-    ]
+    fields = [problem.field for problem in refused(tmp_path, method("self, x, *, a: list = 3, b: int, c: int = 1"))]
     assert fields == ["Some.__init__", "Some.a", "Some.b"]
 
 
 def test_optional_and_unions_of_literals_are_understood(tmp_path: Path) -> None:
-    signature = read(
-        tmp_path, method("self, *, a: Optional[int] = None, b: typing.Literal['auto'] | float = 'auto'")
-    )
+    signature = read(tmp_path, method("self, *, a: Optional[int] = None, b: typing.Literal['auto'] | float = 'auto'"))
     assert signature.problem("a", None) is None
     assert signature.problem("b", 2) is None
     assert signature.complete({"b": 2})["b"] == 2.0

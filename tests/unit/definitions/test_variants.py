@@ -80,9 +80,7 @@ def test_each_wrong_value_of_a_list_is_reported_at_its_place(suite: Suite) -> No
 @pytest.mark.parametrize(
     "entry", ["{pull: {strength: []}}", "{pull: {}, plain: {}}", "{}", "3", "[pull]", "{pull: 3}"]
 )
-def test_an_entry_that_is_neither_a_name_nor_one_card_with_values_is_refused(
-    suite: Suite, entry: str
-) -> None:
+def test_an_entry_that_is_neither_a_name_nor_one_card_with_values_is_refused(suite: Suite, entry: str) -> None:
     suite.benchmark("[plain, pull]", f"[plain, {entry}]")
     problem = suite.problem()
     assert problem.field.startswith("protocols.continual.baselines[1]")

@@ -25,9 +25,7 @@ def refused(file: Path) -> Problem:
 
 
 def test_every_key_path_knows_its_line(tmp_path: Path) -> None:
-    document = read_document(
-        write(tmp_path, "# a comment\na: 1\nb:\n  c:\n    - x\n    - {d: 2,\n       e: 3}\n")
-    )
+    document = read_document(write(tmp_path, "# a comment\na: 1\nb:\n  c:\n    - x\n    - {d: 2,\n       e: 3}\n"))
     lines = {path: line for path, (_, line) in document.places.items()}
     assert lines == {
         ("a",): 2, ("b",): 3, ("b", "c"): 4, ("b", "c", 0): 5, ("b", "c", 1): 6, ("b", "c", 1, "d"): 6,
@@ -110,9 +108,7 @@ VALUES = st.recursive(
 
 
 def paths(value: object, at: KeyPath = ()) -> set[KeyPath]:
-    children = (
-        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    )
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return {at} | {path for key, child in children for path in paths(child, (*at, key))}
 
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from clbench.evaluation.sliding_window import predict_logits
-from clbench.job.evaluate import _load, predict_case
+from clbench.job.evaluate import load_network, predict_case
 from clbench.job.export import export
 from clbench.job.stage import trainee_of
 from clbench.nnunet.loader import CaseLibrary
@@ -36,7 +36,7 @@ def stock_predictor(folder: Path, mirror: bool):
 def both_logits(run, mirror: bool) -> tuple[torch.Tensor, torch.Tensor]:
     """Ours and nnUNetPredictor's logits of an image that is larger than the patch on two axes, smaller on one."""
     trainee = finetuned(run)
-    network, parts = _load(trainee, "checkpoint_final"), trainee.parts("mini-kidney")
+    network, parts = load_network(trainee, "checkpoint_final"), trainee.parts("mini-kidney")
     network = network.to(memory_format=torch.contiguous_format)
     image = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 21, 30, 14)).astype(np.float32))
     theirs = stock_predictor(trainee.folder.path / "model", mirror).predict_sliding_window_return_logits(image)
@@ -73,7 +73,7 @@ def test_exported_stage_is_predicted_by_unmodified_nnunetv2_with_the_same_masks_
         n for n in names if not n.startswith(task.val[0])])  # fmt: skip
     predict_with_nnunet(tmp_path / "in", tmp_path / "out", model)
     theirs = read_label(str(tmp_path / "out" / f"{task.val[0]}.nii"), task.dataset_json)
-    network = _load(trainee, "checkpoint_final")
+    network = load_network(trainee, "checkpoint_final")
     data, _, _, properties = CaseLibrary({"mini-liver": task.preprocessed}).load_case(("mini-liver", task.val[0]))
     parts = trainee.parts("mini-liver")
     ours = predict_case(network, parts, "mini-liver", data, properties, trainee.spec.mirror)
@@ -93,7 +93,7 @@ def predict_with_nnunet(images: Path, output: Path, model: Path) -> None:
 
 def test_another_tasks_head_gives_another_mask(tiny_run):
     trainee = finetuned(tiny_run)
-    network = _load(trainee, "checkpoint_final")
+    network = load_network(trainee, "checkpoint_final")
     features = network.features(torch.randn(1, 1, 16, 16, 16))
     liver, kidney = (network.logits(task, features[:1])[0] for task in ("mini-liver", "mini-kidney"))
     assert not torch.equal(liver, kidney)

@@ -49,9 +49,7 @@ def test_the_time_left_lies_between_the_longest_chain_and_doing_all_in_a_row(
 
 
 def test_two_stages_on_two_cores_take_as_long_as_one_but_two_preparations_do_not() -> None:
-    stages = {
-        id: Job(id=id, kind="stage", parents=(), title="", seconds=6, spec={}, evaluation="") for id in "ab"
-    }
+    stages = {id: Job(id=id, kind="stage", parents=(), title="", seconds=6, spec={}, evaluation="") for id in "ab"}
     preparations = {id: job.model_copy(update={"kind": "prepare"}) for id, job in stages.items()}
 
     assert seconds_left(stages, {"a": 6, "b": 6}, 2) == 6

@@ -45,9 +45,7 @@ def test_a_program_that_is_killed_alone_takes_along_all_it_started(scene: Any, e
     assert eventually(lambda: scene.processes() == [], 1.0), scene.processes()
 
 
-def test_a_run_whose_process_group_was_killed_completes_when_started_again(
-    scene: Any, eventually: Any
-) -> None:
+def test_a_run_whose_process_group_was_killed_completes_when_started_again(scene: Any, eventually: Any) -> None:
     for number in range(4):
         scene.add(f"a{number}", *([f"a{number - 1}"] if number else []), sleep=0.2)
         scene.add(f"b{number}", *([f"b{number - 1}"] if number else []), sleep=0.2)

@@ -82,9 +82,7 @@ def test_libraries_see_one_core_while_they_load_and_jobs_see_all(scene: Any, war
     assert scene.result("a")["cores"] == [1, available_cores()]
 
 
-def test_a_killed_client_takes_its_job_and_the_jobs_helpers_with_it(
-    scene: Any, warm: str, eventually: Any
-) -> None:
+def test_a_killed_client_takes_its_job_and_the_jobs_helpers_with_it(scene: Any, warm: str, eventually: Any) -> None:
     scene.add("a", sleep=30, helper=scene.marker)
     client = _start(scene, "a")
     assert eventually(lambda: scene.starts == ["a"])
@@ -119,9 +117,7 @@ def test_a_client_whose_server_is_gone_becomes_the_job(scene: Any, warm: str) ->
     assert scene.result("second")["pid"] == client.pid
 
 
-def test_a_server_that_cannot_load_the_module_leaves_the_jobs_to_the_clients(
-    scene: Any, monkeypatch: Any
-) -> None:
+def test_a_server_that_cannot_load_the_module_leaves_the_jobs_to_the_clients(scene: Any, monkeypatch: Any) -> None:
     scene.add("a")
     with warm_server("no_such_module", scene.root / "server.txt") as path:
         monkeypatch.setenv("CLBENCH_WARM", str(path))
@@ -132,9 +128,7 @@ def test_a_server_that_cannot_load_the_module_leaves_the_jobs_to_the_clients(
     assert "no_such_module" in (scene.root / "server.txt").read_text()
 
 
-def test_a_client_whose_server_dies_in_the_middle_of_the_job_fails(
-    scene: Any, warm: str, eventually: Any
-) -> None:
+def test_a_client_whose_server_dies_in_the_middle_of_the_job_fails(scene: Any, warm: str, eventually: Any) -> None:
     scene.add("a")
     scene.add("long", sleep=30)
     _do(scene, "a")

@@ -36,9 +36,7 @@ def rows_of(
     """Two cases around one Dice, with their volumes."""
     row = ("toy", 1, protocol, baseline, seed, 1, stage, trained_on, 1.0, epoch, task)
     shifts = ((0.0, "a"),) if dice is None else ((-0.03125, "a"), (0.03125, "b"))
-    scores = [
-        Row(*row, case, "organ", "dice", None if dice is None else dice + shift) for shift, case in shifts
-    ]
+    scores = [Row(*row, case, "organ", "dice", None if dice is None else dice + shift) for shift, case in shifts]
     predicted = [Row(*row, case, "organ", "predicted_ml", 1000.0 * (dice or 0.0)) for case in "ab"]
     return [*scores, *predicted, *(Row(*row, case, "organ", "reference_ml", 1000.0) for case in "ab")]
 

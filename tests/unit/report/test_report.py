@@ -30,9 +30,7 @@ def test_one_seed_ranks_nothing(toy: Toy, form: Callable[[Summary], str]) -> Non
 
 
 @pytest.mark.parametrize("form", [terminal_report, report_page])
-def test_a_report_prints_the_caveats_and_the_reasons_of_holes(
-    toy: Toy, form: Callable[[Summary], str]
-) -> None:
+def test_a_report_prints_the_caveats_and_the_reasons_of_holes(toy: Toy, form: Callable[[Summary], str]) -> None:
     text = form(toy(absent=(("finetune", 2),), reason="killed by the kernel"))
     assert "All cases are deformations of one patient." in text
     assert "killed by the kernel" in text
@@ -46,9 +44,7 @@ def test_a_report_says_whether_any_dice_is_undefined(toy: Toy) -> None:
 
 
 @pytest.mark.parametrize("form", [terminal_report, report_page])
-def test_an_inert_baseline_is_explained_only_where_there_is_one(
-    toy: Toy, form: Callable[[Summary], str]
-) -> None:
+def test_an_inert_baseline_is_explained_only_where_there_is_one(toy: Toy, form: Callable[[Summary], str]) -> None:
     explanation = "INERT: the method had no effect"
     assert explanation in form(toy(inert=("blip_strict",)))
     assert explanation not in form(toy(inert=()))
@@ -94,9 +90,7 @@ def test_the_stamp_is_in_every_file_that_names_an_inert_baseline(toy: Toy, tmp_p
 def test_the_written_summary_is_read_back_with_its_provenance(toy: Toy, tmp_path: Path) -> None:
     summary = toy(seeds=(0, 1), absent=(("finetune", 3),))
     write_report(tmp_path, summary, {"revision": "abc"})
-    assert read_summary(tmp_path / "summary.json") == summary.model_copy(
-        update={"provenance": {"revision": "abc"}}
-    )
+    assert read_summary(tmp_path / "summary.json") == summary.model_copy(update={"provenance": {"revision": "abc"}})
 
 
 def test_a_second_report_removes_the_tables_that_only_the_first_had(toy: Toy, tmp_path: Path) -> None:

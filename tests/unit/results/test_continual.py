@@ -70,9 +70,7 @@ def test_forgetting_is_never_less_than_minus_backward_transfer(matrix: Matrix) -
 
 @given(MATRICES)
 def test_what_stands_above_the_diagonal_changes_nothing(matrix: Matrix) -> None:
-    lower = tuple(
-        tuple(value if j <= i else None for j, value in enumerate(line)) for i, line in enumerate(matrix)
-    )
+    lower = tuple(tuple(value if j <= i else None for j, value in enumerate(line)) for i, line in enumerate(matrix))
     for metric in (average_accuracy, learning_accuracy, backward_transfer, forgetting):
         assert metric(lower) == metric(matrix)
 

@@ -15,9 +15,7 @@ SEQUENCE = ("liver", "lung")
 
 
 def scored(stage: int, task: str, value: float | None, case: str = "a", label: str = "organ") -> Row:
-    return replace(
-        ROW, stage=stage, trained_on=SEQUENCE[stage - 1], task=task, case=case, label=label, value=value
-    )
+    return replace(ROW, stage=stage, trained_on=SEQUENCE[stage - 1], task=task, case=case, label=label, value=value)
 
 
 def test_an_entry_is_the_mean_over_cases_of_the_mean_over_labels() -> None:
@@ -65,9 +63,7 @@ VALUES = st.none() | st.floats(0, 1)
 
 
 @given(
-    st.lists(VALUES, min_size=1, max_size=12).flatmap(
-        lambda v: st.tuples(st.just(v), st.permutations(range(len(v))))
-    )
+    st.lists(VALUES, min_size=1, max_size=12).flatmap(lambda v: st.tuples(st.just(v), st.permutations(range(len(v)))))
 )
 def test_the_order_and_the_names_of_cases_do_not_matter(drawn: tuple[list[float | None], list[int]]) -> None:
     values, order = drawn

@@ -74,9 +74,7 @@ def test_rows_come_back_as_they_were_written_with_undefined_values(rows: list[Ro
 
 
 @given(
-    st.lists(ROWS, unique_by=unique, max_size=6).flatmap(
-        lambda rows: st.tuples(st.just(rows), st.permutations(rows))
-    )
+    st.lists(ROWS, unique_by=unique, max_size=6).flatmap(lambda rows: st.tuples(st.just(rows), st.permutations(rows)))
 )
 def test_rows_in_any_order_give_the_same_bytes(orders: tuple[list[Row], list[Row]]) -> None:
     assert written(orders[0]) == written(orders[1])

@@ -34,9 +34,7 @@ COST = {
 }
 
 
-def row(
-    protocol: str, baseline: str, seed: int, stage: int, trained_on: str, task: str, value: float | None
-) -> Row:
+def row(protocol: str, baseline: str, seed: int, stage: int, trained_on: str, task: str, value: float | None) -> Row:
     place = replace(ROW, protocol=protocol, baseline=baseline, seed=seed, stage=stage)
     return replace(place, trained_on=trained_on, task=task, value=value)
 
@@ -46,11 +44,7 @@ def sequence_rows(seed: int) -> list[Row]:
     joint = "+".join(SEQUENCE)
     return [
         *(row("from-scratch", "from-scratch", seed, 1, task, task, 0.5) for task in SEQUENCE),
-        *(
-            row("joint", name, seed, 1, joint, task, 0.75)
-            for name in ("joint", "joint-equal")
-            for task in SEQUENCE
-        ),
+        *(row("joint", name, seed, 1, joint, task, 0.75) for name in ("joint", "joint-equal") for task in SEQUENCE),
         *(row("continual", name, seed, 1, "liver", "liver", 1.0) for name in ("finetune", "ewc")),
         *(row("continual", name, seed, 2, "lung", "lung", 0.75) for name in ("finetune", "ewc")),
         row("continual", "finetune", seed, 2, "lung", "liver", 0.25),
@@ -61,9 +55,7 @@ def sequence_rows(seed: int) -> list[Row]:
 ROWS = [*sequence_rows(0), *sequence_rows(1)]
 
 
-def record(
-    seed: int, stage: int, *, expected: bool = True, inert: bool = False, shared: bool = False
-) -> StageRecord:
+def record(seed: int, stage: int, *, expected: bool = True, inert: bool = False, shared: bool = False) -> StageRecord:
     evidence = {"inert": inert, "expected": expected, "numbers": {"penalty": 1e-7}}
     return StageRecord("continual", "ewc", seed, stage, SEQUENCE[stage - 1], "job", COST, evidence, shared)
 
@@ -218,12 +210,7 @@ def transfer_row(baseline: str, epoch: int, value: float, seed: int = 0, fractio
 
 def test_transfer_gain_is_taken_seed_by_seed_and_epoch_by_epoch() -> None:
     curves = {"from-scratch": {5: 0.125, 25: 0.5}, "ewc": {5: 0.375, 25: 0.5}}
-    rows = [
-        transfer_row(name, *point, seed)
-        for name in curves
-        for point in curves[name].items()
-        for seed in (0, 1)
-    ]
+    rows = [transfer_row(name, *point, seed) for name in curves for point in curves[name].items() for seed in (0, 1)]
     points = {(one.baseline, one.epoch): one for one in made([*ROWS, *rows]).transfer}
     assert list(points) == [("from-scratch", 5), ("from-scratch", 25), ("ewc", 5), ("ewc", 25)]
     assert (points["ewc", 5].dice, points["ewc", 5].gain) == (same(0.375), same(0.25))

@@ -7,7 +7,7 @@ from torch import nn
 
 from clbench.job.stage import trainee_of
 from clbench.job.train import _network
-from clbench.network.heads import rows_by_task, routed_loss
+from clbench.network.heads import Output, routed_loss, rows_by_task
 
 
 def network_of_stage(run, stage):
@@ -41,12 +41,10 @@ def test_a_mixed_batchs_loss_is_the_mean_over_patches_of_their_own_losses():
         def forward(self, logits, target):
             return (logits[0] - target[0]).mean()
 
-    class Output:
-        rows = rows_by_task(["a", "b", "a"])
-        logits = {"a": [torch.tensor([[1.0], [5.0]])], "b": [torch.tensor([[9.0]])]}
-
+    logits = {"a": [torch.tensor([[1.0], [5.0]])], "b": [torch.tensor([[9.0]])]}
+    output = Output([], logits, rows_by_task(["a", "b", "a"]))
     target = (torch.zeros(3, 1),)
-    assert float(routed_loss(Mean(), Output(), target)) == (1 + 9 + 5) / 3
+    assert float(routed_loss(Mean(), output, target)) == (1 + 9 + 5) / 3
 
 
 def test_a_stored_head_is_the_same_to_the_bit_in_every_later_checkpoint_of_every_method(tiny_run):

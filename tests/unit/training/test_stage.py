@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from clbench.job.stage import run_stage, trainee_of
-from clbench.job.train import _assemble, _network, _save_resume, train
+from clbench.job.train import _network, _save_resume, assemble, train
 from clbench.methods.finetune import Finetune
 from clbench.network.batch import Batch
 from clbench.training.stage import Diverged, Schedule, Stage
@@ -41,7 +41,7 @@ def stock_trainer(trainee, tmp_path, weights):
 
 def test_three_steps_equal_those_of_nnunettrainer_to_the_bit(tiny_run, tmp_path):
     trainee = first_stage(tiny_run)
-    stage, _, _, _ = _assemble(trainee)
+    stage, _, _ = assemble(trainee)
     network = stage.network.to(memory_format=torch.contiguous_format)
     schedule = Schedule(10, 2, 2, lr=trainee.spec.lr, momentum=0.99, weight_decay=3e-5, warmup=0)
     ours = Stage(network, stage.loss, schedule, Finetune(), stage.deck, stage.load, stage.device)
@@ -69,12 +69,13 @@ def test_learning_rate_is_nnunets_polynomial_after_warmup():
     assert Schedule(7, 3, 2, 0.01, 0.99, 3e-5, warmup=4).rate(0, 0) == 0.01 / 4
 
 
-@pytest.mark.parametrize("baseline", ["finetune", "ewc[strength=1]", "blip[target_bits=4]", "lwf[strength=1]",
-                                      "replay[cases=2,share=0.5]"])
+@pytest.mark.parametrize(
+    "baseline", ["finetune", "ewc[strength=1]", "blip[target_bits=4]", "lwf[strength=1]", "replay[cases=2,share=0.5]"]
+)
 def test_a_stage_killed_after_an_epoch_resumes_to_identical_bits(tiny_run, tmp_path, baseline):
     job = tiny_run.jobs(baseline)[1]
     trainee = trainee_of(job, tiny_run.store)
-    interrupted, _, _, _ = _assemble(trainee)
+    interrupted, _, _ = assemble(trainee)
     interrupted.train_epoch()
     folder = trainee.folder.__class__(tmp_path / "job")
     folder.path.mkdir()
@@ -114,7 +115,7 @@ def test_a_finished_training_is_not_trained_again_when_only_its_evaluation_is_as
 
 
 def test_a_diverging_run_stops_with_epoch_rate_and_what_to_do(tiny_run):
-    stage, _, _, _ = _assemble(first_stage(tiny_run))
+    stage, _, _ = assemble(first_stage(tiny_run))
     with torch.no_grad():
         next(stage.network.parameters()).fill_(float("nan"))
     with pytest.raises(Diverged, match=r"epoch 1 of 2.*lower the learning rate"):
