@@ -17,7 +17,8 @@ from clbench.execute.disk import writing_to
 from clbench.execute.lock import hold
 from clbench.execute.run import Outcome, carry_out
 from clbench.job import is_done
-from clbench.plan import Plan, make_plan
+from clbench.plan import Plan
+from clbench.plan.expand import make_plan
 from clbench.provenance import provenance
 from clbench.report.write import write_report
 from clbench.results.model import Summary

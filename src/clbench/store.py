@@ -151,9 +151,10 @@ class JobFolder:
         return content
 
     def discard(self) -> None:
-        """Delete what is in the folder, so that the job is done again from its beginning."""
+        """Delete what is in the folder but its log, so that the job is done again from its beginning."""
         for entry in self.path.iterdir():
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            if entry != self.log:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from clbench.definitions.sections import Sample
@@ -30,3 +32,12 @@ def _drawn(pool: range, count: int, seed: int | None) -> Indices:
         return tuple(pool)
     order = np.random.default_rng(seed).permutation(pool)
     return tuple(sorted(int(place) for place in order[:count]))
+
+
+def training_cases(cases: tuple[str, ...], fraction: float, seed: int) -> tuple[str, ...]:
+    """The share of a task's training cases that a stage uses, drawn by the run's seed; a larger share contains
+    a smaller one."""
+    if fraction == 1.0:
+        return cases
+    order = np.random.default_rng([seed, 4]).permutation(len(cases))
+    return tuple(sorted(cases[i] for i in order[: max(1, math.ceil(fraction * len(cases)))]))

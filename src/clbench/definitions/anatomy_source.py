@@ -38,6 +38,12 @@ def _ascending(pair: Pair) -> Pair:
     return pair
 
 
+def _something(count: tuple[int, int]) -> tuple[int, int]:
+    if count[1] == 0:
+        raise ValueError("[0, 0] never draws a lesion; write a second number from 1")
+    return count
+
+
 Ascending = AfterValidator(_ascending)
 NotNegative = Annotated[float, Strict(), Field(ge=0)]
 """A number from 0."""
@@ -50,7 +56,7 @@ class Lesion(Record):
     """Where a lesion starts."""
     grows: Literal["inside", "through"] = "inside"
     """``inside``: cut off at the organ's surface. ``through``: starts at the wall, spares other organs."""
-    count: Annotated[tuple[Natural, Natural], Ascending] = (1, 1)
+    count: Annotated[tuple[Natural, Natural], Ascending, AfterValidator(_something)] = (1, 1)
     """Fewest and most of them in a case."""
     radius_mm: Annotated[tuple[Positive, Positive], Ascending]
     """Smallest and largest half axis."""

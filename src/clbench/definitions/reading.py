@@ -145,13 +145,26 @@ def _original_findings(original: Mapping[str, int]) -> Iterator[Finding]:
 
 
 def _mark_findings(usable: Mapping[str, Any]) -> Iterator[Finding]:
-    """Names that an embedded source marks and that the card does not number."""
+    """Names that an embedded source marks and the card does not number, and labels that it never marks."""
     source, original = usable.get("source"), usable.get("original_labels")
     if isinstance(source, AnatomySource) and original:
         for name in source.marked:
             if name not in original:
                 key = "organs" if name in source.organs else "lesions"
                 yield ("source", key, name), f"has no number; {suggestion(name, original)} in original_labels"
+        yield from _empty_label_findings(usable.get("labels", {}), source, original)
+
+
+def _empty_label_findings(
+    labels: Mapping[str, tuple[int, ...]], source: AnatomySource, original: Mapping[str, int]
+) -> Iterator[Finding]:
+    """Labels that no case can contain, since the source marks none of their values."""
+    marked = {original[name] for name in source.marked if name in original}
+    for label, values in labels.items():
+        if values and marked.isdisjoint(values) and set(values) <= set(original.values()):
+            names = ", ".join(name for name, value in original.items() if value in values)
+            message = f"no case contains it: the source marks {', '.join(source.marked)} and not {names}"
+            yield ("labels", label), f"{message}; add it to the source's organs or lesions, or leave the label out"
 
 
 def _choice(original: Mapping[str, int]) -> str:

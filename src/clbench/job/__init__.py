@@ -10,6 +10,7 @@ from pathlib import Path
 
 from clbench.errors import ClbenchError, CorruptArtifact
 from clbench.plan import Job, Plan
+from clbench.plan.expand import code_of
 from clbench.store import JobFolder, Json, Store
 
 __all__ = ["is_done", "main", "preload"]
@@ -65,6 +66,11 @@ def _do(plan: Plan, job: Job, store: Store) -> int:
     except CorruptArtifact as error:
         print(f"{error}; doing the job again", flush=True)
         folder.discard()
+    if code_of(job.kind, job.method_file) != job.code:
+        raise ClbenchError(
+            f"the source code that does {job.title!r} has changed since this run was planned; "
+            f"start the run again, and it plans with the code as it is now"
+        )
     start = time.perf_counter()
     print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {job.title}", flush=True)
     _body(plan, job, store)

@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from clbench.data.raw import (
     case_id,
     dataset_json,
@@ -23,6 +25,7 @@ from clbench.data.raw import (
 )
 from clbench.data.splits import sample_indices
 from clbench.definitions.models import TaskCard
+from clbench.errors import DefinitionError, Problem
 from clbench.execute.lifetime import die_with_parent
 from clbench.job.progress import Progress
 from clbench.nnunet.planning import (
@@ -33,6 +36,7 @@ from clbench.nnunet.planning import (
     plan_union,
     pool_fingerprints,
 )
+from clbench.nnunet.prediction import read_label
 from clbench.nnunet.preprocessing import preprocess_case
 from clbench.plan import Job, PrepareSpec
 from clbench.store import JobFolder, Json, digest, write_atomic
@@ -123,8 +127,9 @@ def prepare(job: Job, folder: JobFolder, threads: int) -> Json:
     progress = Progress(folder, 2 * len(cases))
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(threads, mp_context=context, initializer=die_with_parent) as pool:
-        found = _collect(pool.map(_generate, cases), progress, "generating cases")
-        plans = _plan(spec, folder.path, cases, [f for f in found if f is not None])
+        found = [made for made in _collect(pool.map(_generate, cases), progress, "generating cases") if made]
+        _require_foreground(spec.tasks.values(), found)
+        plans = _plan(spec, folder.path, cases, [made.fingerprint for made in found])
         write_atomic(folder.path / "plans.json", json.dumps(plans, indent=1).encode())
         _collect(pool.map(_preprocess, [(case, plans) for case in cases]), progress, "preprocessing")
     return folder.finish("result", _result(spec, plans, cases), _files(folder.path))
@@ -148,13 +153,41 @@ def _collect(results: Iterable[Any], progress: Progress, doing: str) -> list[Any
     return collected
 
 
-def _generate(case: _Case) -> CaseFingerprint | None:
-    """Write a raw case; of a training case, also what nnU-Net wants to know before it plans."""
+@dataclass(frozen=True)
+class _Made:
+    """A training case: its task, the labels that occur in it, and what nnU-Net wants to know before it plans."""
+
+    task: str
+    labels: frozenset[int]
+    fingerprint: CaseFingerprint
+
+
+def _generate(case: _Case) -> _Made | None:
+    """Write a raw case; of a training case, also say what is in it."""
     write_case(case.raw, case.card, case.index)
     if not case.training:
         return None
-    images, label = case.files
-    return fingerprint_case(images, label, dataset_json(case.card, 1), case.samples)
+    (images, label), description = case.files, dataset_json(case.card, 1)
+    labels = frozenset(int(value) for value in np.unique(read_label(label, description)))
+    return _Made(case.card.name, labels, fingerprint_case(images, label, description, case.samples))
+
+
+def _require_foreground(cards: Iterable[TaskCard], made: list[_Made]) -> None:
+    """Refuse tasks with a label that no training case shows: a network could learn nothing of it.
+
+    Raises:
+        DefinitionError: there are such labels; all of them are named.
+    """
+    problems = []
+    for card in cards:
+        shown = [case.labels for case in made if case.task == card.name]
+        for number, label in enumerate(card.labels, start=1):
+            if not any(number in labels for labels in shown):
+                message = f"no voxel of it in any of the {len(shown)} training cases"
+                advice = "make its source show it, or leave the label out"
+                problems.append(Problem(None, None, f"task {card.name}: labels.{label}", f"{message}; {advice}"))
+    if problems:
+        raise DefinitionError(problems)
 
 
 def _preprocess(work: tuple[_Case, Json]) -> None:

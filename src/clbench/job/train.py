@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from clbench.data.splits import training_cases
 from clbench.errors import CorruptArtifact
 from clbench.job.prepare import Prepared
 from clbench.job.progress import Progress
@@ -23,7 +24,7 @@ from clbench.network.heads import HEAD_PREFIX, MultiHeadNetwork, Weights
 from clbench.nnunet import checkpoint
 from clbench.nnunet.loader import CaseLibrary, plain_loader, training_loader
 from clbench.nnunet.parts import NnunetParts
-from clbench.plan import Job, StageSpec, training_cases
+from clbench.plan import Job, StageSpec
 from clbench.store import JobFolder, Json, write_atomic
 from clbench.training.deck import Deck
 from clbench.training.randomness import seed_all

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,19 @@ class Method:
 
     watches_first_stage = False
 
+    @cached_property
+    def notes(self) -> Numbers:
+        """Numbers taken on the way, by name; they survive a kill and become part of the evidence."""
+        return {}
+
+    def note(self, moment: str, **numbers: float) -> None:
+        """Take numbers as ``<name>_<moment>``; see ``Context.moment``."""
+        self.notes.update({f"{name}_{moment}": value for name, value in numbers.items()})
+
+    def largest(self, name: str) -> float:
+        """The largest of a number's notes; 0 if there is none."""
+        return max((value for key, value in self.notes.items() if key.startswith(f"{name}_")), default=0.0)
+
     def begin_stage(self, context: Context) -> None:
         """Look at the previous stage before the first step; importance is computed here."""
 
@@ -100,10 +114,11 @@ class Method:
 
     def state(self) -> dict[str, Any]:
         """Everything that changes within a stage, for an exact resume after ``begin_stage`` ran again."""
-        return {}
+        return {"notes": dict(self.notes)}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take up what ``state`` returned."""
+        self.notes.update(state["notes"])
 
     def kept_cases(self) -> tuple[Key, ...]:
         """Earlier tasks' cases that the method keeps and trains on: its replay burden."""
@@ -117,5 +132,5 @@ class Method:
         return None
 
     def evidence(self) -> Numbers:
-        """More numbers that prove that it ran."""
-        return {}
+        """Numbers that prove that it ran: the notes, and what a method adds."""
+        return dict(self.notes)

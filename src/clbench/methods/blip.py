@@ -75,7 +75,6 @@ class BLIP(Method):
         """
         self.target_bits, self.max_bits, self.samples = target_bits, max_bits, samples
         self.strict, self.zero_bit = strict, zero_bit
-        self._clamped: dict[str, float] = {}
 
     @torch.no_grad()
     def begin_stage(self, context: Context) -> None:
@@ -124,7 +123,7 @@ class BLIP(Method):
                 int(((p < low) | (p > high)).sum())
                 for p, low, high in zip(self._parameters, self._low, self._high, strict=True)
             )
-            self._clamped[moment] = outside / sum(p.numel() for p in self._parameters)
+            self.note(moment, clamped_share=outside / sum(p.numel() for p in self._parameters))
         torch._foreach_maximum_(self._parameters, self._low)
         torch._foreach_minimum_(self._parameters, self._high)
 
@@ -137,24 +136,16 @@ class BLIP(Method):
             "tasks": self._tasks,
         }
 
-    def state(self) -> dict[str, Any]:
-        """The evidence so far; bits and intervals are made anew by ``begin_stage``."""
-        return {"clamped": dict(self._clamped)}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Take up the evidence."""
-        self._clamped = dict(state["clamped"])
-
     def effect(self) -> float:
         """Largest share of weights that a step pushed out of their interval."""
-        return max(self._clamped.values(), default=0.0)
+        return self.largest("clamped_share")
 
     def evidence(self) -> Numbers:
         """Histogram and mean of the bits, share of clamped weights, tensors protected."""
         bits = torch.cat([b.flatten() for b in self._bits.values()])
         histogram = torch.bincount(bits.long(), minlength=self.max_bits + 1)
         return {
-            **{f"clamped_share_{moment}": value for moment, value in self._clamped.items()},
+            **super().evidence(),
             "mean_bits": float(bits.mean()),
             "bits_histogram": [int(n) for n in histogram],
             "tensors_protected": len(self._bits),

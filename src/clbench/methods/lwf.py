@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import torch
 from torch.nn import functional as F
@@ -33,8 +32,6 @@ class LwF(Method):
     def __init__(self, *, strength: float = 1.0, temperature: float = 2.0) -> None:
         """Set the weight of the distillation, summed over the old heads, and its temperature."""
         self.strength, self.temperature = strength, temperature
-        self._ratios: dict[str, float] = {}
-        self._distilled: dict[str, float] = {}
 
     def begin_stage(self, context: Context) -> None:
         """Keep a frozen copy of the previous stage's trunk as the teacher."""
@@ -63,24 +60,12 @@ class LwF(Method):
         moment = self.context.moment(iteration)
         if moment is not None:
             task, added = (float(value) for value in self._last)
-            self._distilled[moment] = added
-            self._ratios[moment] = added / max(abs(task), 1e-12)
-
-    def state(self) -> dict[str, Any]:
-        """The evidence so far."""
-        return {"distilled": dict(self._distilled), "ratios": dict(self._ratios)}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Take up the evidence."""
-        self._distilled, self._ratios = dict(state["distilled"]), dict(state["ratios"])
+            self.note(moment, distillation=added, loss_ratio=added / max(abs(task), 1e-12))
 
     def effect(self) -> float:
         """Largest ratio of the distillation to the task's loss."""
-        return max(self._ratios.values(), default=0.0)
+        return self.largest("loss_ratio")
 
     def evidence(self) -> Numbers:
         """Distillation loss at the first, middle and last epoch; heads distilled."""
-        return {
-            **{f"distillation_{moment}": value for moment, value in self._distilled.items()},
-            "heads_distilled": len(self.context.earlier),
-        }
+        return {**super().evidence(), "heads_distilled": len(self.context.earlier)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
@@ -22,8 +22,6 @@ class QuadraticPenalty(Method):
 
     def __init__(self, strength: float, update: Update) -> None:
         self.strength, self.update = strength, update
-        self._pulls: dict[str, float] = {}
-        self._penalties: dict[str, float] = {}
 
     def protect(self, context: Context, importance: dict[str, torch.Tensor]) -> None:
         """Anchor the trunk where it is, with this importance per parameter; called by ``begin_stage``."""
@@ -44,8 +42,8 @@ class QuadraticPenalty(Method):
         gradients = [p.grad for p in self._parameters]
         if moment is not None:
             task = _norm([g for g in gradients if g is not None])
-            self._pulls[moment] = _norm(pull) / max(task, 1e-12)
-            self._penalties[moment] = 0.5 * float(sum((p * d).sum() for p, d in zip(pull, distance, strict=True)))
+            penalty = 0.5 * float(sum((p * d).sum() for p, d in zip(pull, distance, strict=True)))
+            self.note(moment, gradient_ratio=_norm(pull) / max(task, 1e-12), penalty=penalty)
         if self.update == "gradient":
             torch._foreach_add_(gradients, pull)
 
@@ -61,25 +59,16 @@ class QuadraticPenalty(Method):
         torch._foreach_add_(weight, 1.0)
         torch._foreach_div_(self._parameters, weight)
 
-    def state(self) -> dict[str, Any]:
-        """The evidence so far; anchor and importance are made anew by ``begin_stage``."""
-        return {"pulls": dict(self._pulls), "penalties": dict(self._penalties)}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Take up the evidence."""
-        self._pulls, self._penalties = dict(state["pulls"]), dict(state["penalties"])
-
     def effect(self) -> float:
         """Largest ratio of the penalty's gradient to the task's, of the moments looked at."""
-        return max(self._pulls.values(), default=0.0)
+        return self.largest("gradient_ratio")
 
     def evidence(self) -> Numbers:
         """Penalty and gradient ratio at the first, middle and last epoch; how much is protected."""
         zero = sum(int((f == 0).sum()) for f in self._importance)
         total = sum(f.numel() for f in self._importance)
         return {
-            **{f"gradient_ratio_{moment}": value for moment, value in self._pulls.items()},
-            **{f"penalty_{moment}": value for moment, value in self._penalties.items()},
+            **super().evidence(),
             "tensors_protected": len(self._names),
             "tensors_expected": len(self.context.trunk),
             "importance_zero_share": zero / total,

@@ -51,10 +51,11 @@ class Replay(Method):
     def state(self) -> dict[str, Any]:
         """The generator and the counts."""
         rng = self.context.rng.bit_generator.state
-        return {"rng": rng, "replayed": self._replayed, "steps": self._steps}
+        return {**super().state(), "rng": rng, "replayed": self._replayed, "steps": self._steps}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on drawing where ``state`` was taken."""
+        super().load_state(state)
         self.context.rng.bit_generator.state = state["rng"]
         self._replayed, self._steps = state["replayed"], state["steps"]
 
@@ -69,6 +70,7 @@ class Replay(Method):
     def evidence(self) -> Numbers:
         """Cases kept and patches replayed, in all and per step."""
         return {
+            **super().evidence(),
             "cases_kept": len(self.kept_cases()),
             "patches_replayed": self._replayed,
             "patches_replayed_per_step": self._replayed / max(1, self._steps),

@@ -1,18 +1,15 @@
-"""A definition becomes a graph of jobs; a job's id is a hash of everything that determines its output."""
+"""A resolved definition becomes a graph of jobs; a job's id is a hash of everything that determines its output."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict
+from typing import Any
 
 from clbench.data.anatomy import anatomy_file, expected_sha256
-from clbench.definitions.models import Resolved, Sample, TaskCard, Variant
+from clbench.definitions.models import Resolved, Variant
 from clbench.identity import library_versions, package_files, sources_digest
+from clbench.plan.records import Job, Plan, PrepareSpec, StageSpec, Use
 from clbench.store import digest
 
 PREPARE_CODE = ("data/*.py", "nnunet/planning.py", "nnunet/preprocessing.py", "job/prepare.py")
@@ -28,115 +25,24 @@ TRAINING_CODE = (
 EVALUATION_CODE = ("evaluation/*.py", "nnunet/prediction.py", "job/evaluate.py")
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+def prepare_code() -> str:
+    """Digest of the code that prepares data."""
+    return sources_digest(*package_files(*PREPARE_CODE))
 
 
-class StageSpec(_Record):
-    """Everything that determines a stage's training, but for its parents and the code."""
-
-    tasks: tuple[str, ...]
-    """What is trained on; several for joint training."""
-    earlier: tuple[str, ...] = ()
-    """The tasks learnt before, in order."""
-    stage: int = 1
-    """Counts from 1."""
-    seed: int
-    """The run's seed."""
-    method: str = "finetune"
-    """The method's name."""
-    settings: dict[str, bool | int | float | str | None] = {}
-    """Every setting of the method."""
-    epochs: int
-    """Epochs of ``iterations`` steps."""
-    iterations: int
-    """Optimiser steps in an epoch."""
-    batch: int
-    """Patches in a step."""
-    lr: float
-    """Initial learning rate."""
-    momentum: float
-    """Nesterov's."""
-    weight_decay: float
-    """L2."""
-    warmup: int
-    """Steps of linear warm-up."""
-    mirror: bool
-    """Whether training and inference mirror."""
-    snapshots: tuple[int, ...] = ()
-    """Epochs, before the last, after which a model is kept and evaluated too."""
-    fraction: float = 1.0
-    """Share of the training cases that is used."""
+def training_code(method_file: Path) -> str:
+    """Digest of the code that trains a stage with a method."""
+    return sources_digest(*package_files(*TRAINING_CODE), method_file)
 
 
-class PrepareSpec(_Record):
-    """Everything that determines a benchmark's prepared data, but for the code."""
-
-    tasks: dict[str, TaskCard]
-    """The cards of every task."""
-    backbone: dict[str, Any]
-    """What the definition fixes of the shared plan."""
-    batch: int
-    """Patches in a step, which nnU-Net keeps in its plan."""
-    sample: Sample
-    """Which cases are used."""
+def evaluation_code() -> str:
+    """Digest of the code that evaluates a stage."""
+    return sources_digest(*package_files(*EVALUATION_CODE))
 
 
-class Job(_Record):
-    """One process: what it does, what it needs first, and about how long it takes."""
-
-    id: str
-    """A readable slug and a hash."""
-    kind: Literal["prepare", "stage"]
-    """What it does."""
-    parents: tuple[str, ...]
-    """Jobs that must be done first: the preparation, then the previous stage if there is one."""
-    title: str
-    """For people."""
-    seconds: float
-    """Rough estimate on one CPU core, to order and to foretell."""
-    spec: dict[str, Any]
-    """A ``PrepareSpec`` or ``StageSpec``."""
-    method_file: str = ""
-    """Where the method's source lies."""
-    evaluate: tuple[str, ...] = ()
-    """Tasks that the stage is evaluated on."""
-    evaluation: str = ""
-    """Hash of what determines the evaluation beyond the training."""
-
-
-class Use(_Record):
-    """Where one job's measurements stand in the rows; several uses may share a job."""
-
-    protocol: str
-    baseline: str
-    seed: int
-    order: int
-    stage: int
-    trained_on: str
-    fraction: float
-    job: str
-
-
-class Plan(_Record):
-    """Everything that a run does."""
-
-    jobs: tuple[Job, ...]
-    """In an order in which parents come first."""
-    uses: tuple[Use, ...] = ()
-    """What is reported of them."""
-    resolved: Resolved | None = None
-    """The definition that was planned, with every name resolved."""
-    store: str = ""
-    """The folder that the jobs' artifacts lie in."""
-
-    def job(self, job_id: str) -> Job:
-        """A job by its id."""
-        return self._by_id[job_id]
-
-    @cached_property
-    def _by_id(self) -> dict[str, Job]:
-        return {job.id: job for job in self.jobs}
+def code_of(kind: str, method_file: str) -> str:
+    """Digest of all the code that does a job."""
+    return prepare_code() if kind == "prepare" else digest([training_code(Path(method_file)), evaluation_code()])
 
 
 def make_plan(resolved: Resolved, store: Path) -> Plan:
@@ -246,7 +152,7 @@ class _Planner:
         parents = (self.prepare, parent) if parent else (self.prepare,)
         content = {
             "spec": spec.model_dump(mode="json"), "parents": parents, "libraries": self.versions,
-            "code": sources_digest(*package_files(*TRAINING_CODE), file),
+            "code": training_code(file),
         }  # fmt: skip
         name = "-".join((f"stage{spec.stage}", "joint" if len(spec.tasks) > 1 else spec.tasks[0], spec.method))
         job_id = f"{name}-s{spec.seed}-{digest(content)[:12]}"
@@ -255,9 +161,9 @@ class _Planner:
         everything = tuple(dict.fromkeys((*(known.evaluate if known else ()), *asked)))
         self.jobs[job_id] = Job(
             id=job_id, kind="stage", parents=parents, title=known.title if known else _title(spec, who),
-            seconds=self._seconds(spec, everything), spec=spec.model_dump(mode="json"), method_file=str(file),
+            seconds=self._seconds(spec, everything), spec=spec.model_dump(mode="json"), code=code_of("stage", str(file)), method_file=str(file),
             evaluate=everything,
-            evaluation=digest([everything, sources_digest(*package_files(*EVALUATION_CODE))])[:12],
+            evaluation=digest([everything, evaluation_code()])[:12],
         )  # fmt: skip
         return job_id
 
@@ -272,7 +178,7 @@ class _Planner:
         for card in known["tasks"].values():
             del card["title"], card["mirrors"]
         content = {
-            "spec": known, "libraries": self.versions, "code": sources_digest(*package_files(*PREPARE_CODE)),
+            "spec": known, "libraries": self.versions, "code": prepare_code(),
             "anatomy": expected_sha256(anatomy_file()) if _embedded(spec) else "",
         }  # fmt: skip
         cases = sum(sum(self.benchmark.sample.counts(card.cases)) for card in spec.tasks.values())
@@ -280,7 +186,7 @@ class _Planner:
         title = f"prepare · {len(spec.tasks)} tasks, {cases} cases"
         self.jobs[job_id] = Job(
             id=job_id, kind="prepare", parents=(), title=title, seconds=4 + 0.15 * cases,
-            spec=spec.model_dump(mode="json"),
+            spec=spec.model_dump(mode="json"), code=prepare_code(),
         )  # fmt: skip
         return job_id
 
@@ -318,22 +224,3 @@ def _title(spec: StageSpec, who: str) -> str:
     place = "" if len(spec.tasks) > 1 else f" · stage {spec.stage}"
     share = "" if spec.fraction == 1 else f" · {spec.fraction:.0%} of the cases"
     return f"{who}{place} · {task}{share} · seed {spec.seed}"
-
-
-def training_cases(cases: tuple[str, ...], fraction: float, seed: int) -> tuple[str, ...]:
-    """The share of a task's training cases that a stage uses, drawn by the run's seed; a larger share contains
-    a smaller one."""
-    if fraction == 1.0:
-        return cases
-    import numpy as np
-
-    order = np.random.default_rng([seed, 4]).permutation(len(cases))
-    return tuple(sorted(cases[i] for i in order[: max(1, math.ceil(fraction * len(cases)))]))
-
-
-def ancestors(plan: Plan, job_id: str) -> Iterator[Job]:
-    """A job's chain of stages, nearest first, without itself."""
-    job = plan.job(job_id)
-    while len(job.parents) > 1:
-        job = plan.job(job.parents[1])
-        yield job

@@ -1,0 +1,123 @@
+"""What a plan is made of: frozen records, all of them in ``plan.json``."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from clbench.definitions.models import Resolved, Sample, TaskCard
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StageSpec(_Record):
+    """Everything that determines a stage's training, but for its parents and the code."""
+
+    tasks: tuple[str, ...]
+    """What is trained on; several for joint training."""
+    earlier: tuple[str, ...] = ()
+    """The tasks learnt before, in order."""
+    stage: int = 1
+    """Counts from 1."""
+    seed: int
+    """The run's seed."""
+    method: str = "finetune"
+    """The method's name."""
+    settings: dict[str, bool | int | float | str | None] = {}
+    """Every setting of the method."""
+    epochs: int
+    """Epochs of ``iterations`` steps."""
+    iterations: int
+    """Optimiser steps in an epoch."""
+    batch: int
+    """Patches in a step."""
+    lr: float
+    """Initial learning rate."""
+    momentum: float
+    """Nesterov's."""
+    weight_decay: float
+    """L2."""
+    warmup: int
+    """Steps of linear warm-up."""
+    mirror: bool
+    """Whether training and inference mirror."""
+    snapshots: tuple[int, ...] = ()
+    """Epochs, before the last, after which a model is kept and evaluated too."""
+    fraction: float = 1.0
+    """Share of the training cases that is used."""
+
+
+class PrepareSpec(_Record):
+    """Everything that determines a benchmark's prepared data, but for the code."""
+
+    tasks: dict[str, TaskCard]
+    """The cards of every task."""
+    backbone: dict[str, Any]
+    """What the definition fixes of the shared plan."""
+    batch: int
+    """Patches in a step, which nnU-Net keeps in its plan."""
+    sample: Sample
+    """Which cases are used."""
+
+
+class Job(_Record):
+    """One process: what it does, what it needs first, and about how long it takes."""
+
+    id: str
+    """A readable slug and a hash."""
+    kind: Literal["prepare", "stage"]
+    """What it does."""
+    parents: tuple[str, ...]
+    """Jobs that must be done first: the preparation, then the previous stage if there is one."""
+    title: str
+    """For people."""
+    seconds: float
+    """Rough estimate on one CPU core, to order and to foretell."""
+    spec: dict[str, Any]
+    """A ``PrepareSpec`` or ``StageSpec``."""
+    code: str = ""
+    """Digest of the source code that does it, so that code changed since is noticed."""
+    method_file: str = ""
+    """Where the method's source lies."""
+    evaluate: tuple[str, ...] = ()
+    """Tasks that the stage is evaluated on."""
+    evaluation: str = ""
+    """Hash of what determines the evaluation beyond the training."""
+
+
+class Use(_Record):
+    """Where one job's measurements stand in the rows; several uses may share a job."""
+
+    protocol: str
+    baseline: str
+    seed: int
+    order: int
+    stage: int
+    trained_on: str
+    fraction: float
+    job: str
+
+
+class Plan(_Record):
+    """Everything that a run does."""
+
+    jobs: tuple[Job, ...]
+    """In an order in which parents come first."""
+    uses: tuple[Use, ...] = ()
+    """What is reported of them."""
+    resolved: Resolved | None = None
+    """The definition that was planned, with every name resolved."""
+    store: str = ""
+    """The folder that the jobs' artifacts lie in."""
+
+    def job(self, job_id: str) -> Job:
+        """A job by its id."""
+        return self._by_id[job_id]
+
+    @cached_property
+    def _by_id(self) -> dict[str, Job]:
+        return {job.id: job for job in self.jobs}
