@@ -67,9 +67,7 @@ def mean_matrix(rows: Sequence[Row], baseline: str, sequence: Sequence[str]) -> 
         raise SystemExit(f"this run has no continual baseline {baseline!r}; it has {known}")
     seeds = sorted({row.seed for row in mine})
     matrices = [stage_matrix([row for row in mine if row.seed == seed], sequence, dice) for seed in seeds]
-    return tuple(
-        tuple(mean(cell) for cell in zip(*lines, strict=True)) for lines in zip(*matrices, strict=True)
-    )
+    return tuple(tuple(mean(cell) for cell in zip(*lines, strict=True)) for lines in zip(*matrices, strict=True))
 
 
 def draw_line(panel: Axes, matrix: Matrix, task: int, baseline: str, look: tuple[str, str]) -> None:

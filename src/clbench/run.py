@@ -13,7 +13,7 @@ from clbench.data.available import require
 from clbench.definitions.catalogue import Catalogue
 from clbench.definitions.resolve import resolve
 from clbench.errors import CorruptArtifact, MissingEnvironment
-from clbench.execute.disk import writing_to
+from clbench.execute.disk import make_folder, writing_to
 from clbench.execute.lock import hold
 from clbench.execute.run import Outcome, carry_out
 from clbench.job import is_done
@@ -75,8 +75,7 @@ def run(plan: Plan, folder: Path, jobs: int | None, console: Console, command: s
     require(plan.resolved.tasks.values())
     store = Store(Path(plan.store))
     with hold(folder, console=console):
-        with writing_to(store.root):
-            (store.root / "jobs").mkdir(parents=True, exist_ok=True)
+        make_folder(store.root / "jobs")
         with writing_to(folder):
             write_atomic(folder / PLAN, plan.model_dump_json(indent=1).encode())
         done = finished(plan, store, console)
@@ -94,7 +93,7 @@ def finished(plan: Plan, store: Store, console: Console) -> set[str]:
             if is_done(job, folder):
                 done.add(job.id)
         except CorruptArtifact as error:
-            console.print(f"{error}: {job.title} is done again", soft_wrap=True, markup=False, highlight=False)
+            console.print(f"{error}: {job.title} has to be done again", soft_wrap=True, markup=False, highlight=False)
     return done
 
 

@@ -12,6 +12,8 @@ import click
 
 from clbench.cli.options import json_option, store_option
 from clbench.errors import ClbenchError, MissingEnvironment
+from clbench.execute.disk import make_folder, writing_to
+from clbench.store import write_atomic
 
 Check = tuple[str, bool, str]
 LEAST_GB = 2.0
@@ -61,10 +63,10 @@ def _attempt(name: str, check: Callable[[], str]) -> Check:
 
 
 def _disk(store: Path) -> str:
-    store.mkdir(parents=True, exist_ok=True)
-    probe = store / ".doctor"
-    probe.write_bytes(b"")
-    probe.unlink()
+    make_folder(store)
+    with writing_to(store):
+        write_atomic(store / ".doctor", b"")
+        (store / ".doctor").unlink()
     free = shutil.disk_usage(store).free / 1e9
     if free < LEAST_GB:
         raise MissingEnvironment(f"{store} has {free:.1f} GB free; the embedded benchmark needs {LEAST_GB} GB")

@@ -20,6 +20,19 @@ REFUSALS = {
 }
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, unless it is there.
+
+    Raises:
+        MissingEnvironment: it cannot be made.
+    """
+    with writing_to(folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError as error:  # so say /proc and its like
+            raise MissingEnvironment(f"{folder}: cannot be made there; choose another folder") from error
+
+
 @contextmanager
 def writing_to(folder: Path) -> Iterator[None]:
     """Turn the operating system's refusal to write below ``folder`` into a message about that folder.

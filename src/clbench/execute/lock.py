@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 
 from clbench.errors import MissingEnvironment
-from clbench.execute.disk import writing_to
+from clbench.execute.disk import make_folder, writing_to
 from clbench.store import write_atomic
 
 LOCK, HOLDER = ".lock", ".holder.json"
@@ -34,8 +34,8 @@ def hold(run_folder: Path, wait: bool = True, console: Console | None = None) ->
             folder and ``wait`` is false.
     """
     lock = FileLock(run_folder / LOCK)
+    make_folder(run_folder)
     with writing_to(run_folder):
-        run_folder.mkdir(parents=True, exist_ok=True)
         _acquire(lock, run_folder, wait, console or Console(stderr=True))
     try:
         with writing_to(run_folder):

@@ -9,6 +9,7 @@ import traceback
 from pathlib import Path
 
 from clbench.errors import ClbenchError, CorruptArtifact
+from clbench.execute.disk import writing_to
 from clbench.plan import Job, Plan
 from clbench.plan.expand import code_of
 from clbench.store import JobFolder, Json, Store
@@ -48,7 +49,8 @@ def main(plan_path: str, job_id: str) -> int:
     with folder.lock():
         _log_to(folder)
         try:
-            return _do(plan, job, store)
+            with writing_to(store.root):
+                return _do(plan, job, store)
         except ClbenchError as error:
             print(f"error: {error}", flush=True)
             return error.exit_code

@@ -161,8 +161,8 @@ class _Planner:
         everything = tuple(dict.fromkeys((*(known.evaluate if known else ()), *asked)))
         self.jobs[job_id] = Job(
             id=job_id, kind="stage", parents=parents, title=known.title if known else _title(spec, who),
-            seconds=self._seconds(spec, everything), spec=spec.model_dump(mode="json"), code=code_of("stage", str(file)), method_file=str(file),
-            evaluate=everything,
+            seconds=self._seconds(spec, everything), spec=spec.model_dump(mode="json"),
+            code=code_of("stage", str(file)), method_file=str(file), evaluate=everything,
             evaluation=digest([everything, evaluation_code()])[:12],
         )  # fmt: skip
         return job_id
