@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,3 +106,111 @@ def tiny_run(tiny_suite: Path, tmp_path_factory: pytest.TempPathFactory) -> Tiny
     run = TinyRun(plan, Store(root))
     carry_out_here(plan, run.store)
     return run
+
+
+SMALL = """
+name: small
+version: 1
+title: Two epochs of two steps on three tasks
+scenario: task-incremental
+sequence: [mini-liver, mini-spleen, mini-kidney]
+backbone: {configuration: 3d_fullres, spacing: [12, 12, 12], patch: [16, 16, 16], features: [4, 8, 8], mirror: false}
+optimizer: {lr: 0.05, momentum: 0.9, warmup: 2}
+budget: {epochs: 2, batch: 2}
+sample: {train: 4, val: 1, seed: 0}
+protocols:
+  from-scratch: {}
+  continual: {baselines: [finetune, ewc, replay]}
+seeds: [0]
+"""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a program that has ended printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Program:
+    """The command line, each call a process of its own.
+
+    Attributes:
+        folder: the working folder.
+        source: where ``clbench`` is imported from; None for the installed one.
+    """
+
+    folder: Path
+    source: Path | None = None
+
+    def start(self, *words: object) -> subprocess.Popen[str]:
+        """Start a command as the leader of a process group."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("CLBENCH_")}
+        if self.source:
+            environment["PYTHONPATH"] = str(self.source)
+        return subprocess.Popen(
+            [sys.executable, "-m", "clbench", *map(str, words)], cwd=self.folder, env=environment, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+
+    def __call__(self, *words: object) -> Said:
+        """Carry a command out."""
+        return ended(self.start(*words))
+
+
+def ended(process: subprocess.Popen[str]) -> Said:
+    """Wait for a program's end."""
+    out, err = process.communicate(timeout=300)
+    return Said(process.returncode, out, err)
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """A run of the benchmark ``small`` that nothing disturbed.
+
+    Attributes:
+        suite: has the benchmark.
+        folder: the run's folder.
+        store: where its jobs' artifacts are.
+        said: what it printed.
+        seconds: how long it took.
+    """
+
+    suite: Path
+    folder: Path
+    store: Path
+    said: Said
+    seconds: float
+
+    @property
+    def rows(self) -> bytes:
+        """Its row table."""
+        return (self.folder / "rows.csv").read_bytes()
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    """The command line in an empty folder."""
+    return Program(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def small_suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A suite with the benchmark ``small``."""
+    suite = tmp_path_factory.mktemp("small") / "suite"
+    (suite / "benchmark").mkdir(parents=True)
+    (suite / "benchmark" / "small.yaml").write_text(SMALL)
+    return suite
+
+
+@pytest.fixture(scope="session")
+def undisturbed(small_suite: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """The benchmark ``small``, run once for all tests; copy its store, don't change it."""
+    root = tmp_path_factory.mktemp("undisturbed")
+    start = time.monotonic()
+    said = Program(root)("run", "small", "--suite", small_suite, "--store", root / "store", "--out", root / "run")
+    assert said.code == 0, said.err
+    return Undisturbed(small_suite, root / "run", root / "store", said, time.monotonic() - start)

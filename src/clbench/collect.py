@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clbench.definitions.models import Resolved
 from clbench.errors import CorruptArtifact
+from clbench.execute.watch import last_lines
 from clbench.plan import Job, Plan, Use
 from clbench.results.model import BaselineInfo, BenchmarkInfo, Hole, StageRecord
 from clbench.results.rows import Row
@@ -63,30 +64,46 @@ def benchmark_info(resolved: Resolved) -> BenchmarkInfo:
 
 def collect(plan: Plan, store: Store) -> Collected:
     """Read the results of a plan's jobs; what is not there or damaged is a hole with its reason."""
-    results = {job.id: _result(job, store) for job in plan.jobs if job.kind == "stage"}
+    results: dict[str, Json | str] = {}
+    for job in plan.jobs:  # parents come first
+        results[job.id] = _result(plan, job, store, results)
     counts = Counter(use.job for use in plan.uses)
     rows: list[Row] = []
     records: list[StageRecord] = []
-    missing: dict[Hole, str] = {}
+    missing: dict[Hole, list[str]] = defaultdict(list)
     for use in plan.uses:
         result = results[use.job]
         if isinstance(result, str):
-            missing[(use.protocol, use.baseline, use.seed, use.stage)] = result
+            missing[(use.protocol, use.baseline, use.seed, use.stage)].append(f"{_what(use)}{result}")
             continue
         rows += _rows(plan, use, result)
         records.append(_record(use, result, shared=counts[use.job] > 1))
-    return Collected(tuple(rows), tuple(records), missing)
+    return Collected(tuple(rows), tuple(records), {hole: "; ".join(reasons) for hole, reasons in missing.items()})
 
 
-def _result(job: Job, store: Store) -> Json | str:
+def _result(plan: Plan, job: Job, store: Store, before: Mapping[str, Json | str]) -> Json | str:
     """A job's result, or the words that say why there is none."""
+    folder = store.job(job.id)
     try:
-        result = store.job(job.id).read("result")
+        result = folder.read("result")
     except CorruptArtifact as error:
         return f"damaged: {error}"
-    if result is None or result["evaluation"] != job.evaluation:
-        return "not run, or failed" if not store.job(job.id).log.exists() else f"see {store.job(job.id).log}"
-    return result
+    if result is not None:
+        return result if result.get("evaluation", "") == job.evaluation else "not yet measured by the present code"
+    for parent in job.parents:
+        if isinstance(before[parent], str):
+            return f"needs {plan.job(parent).title}"
+    if not folder.log.exists():
+        return "not run yet"
+    return f"ended with: {''.join(last_lines(folder.log, 1)).strip() or 'nothing'}; see {folder.log}"
+
+
+def _what(use: Use) -> str:
+    """Which of several trainings that a hole may stand for; a stage of a sequence says so itself."""
+    if use.protocol not in ("from-scratch", "transfer"):
+        return ""
+    share = "" if use.fraction == 1.0 else f", {use.fraction:.0%} of the cases"
+    return f"{use.trained_on}{share}: "
 
 
 def _rows(plan: Plan, use: Use, result: Json) -> list[Row]:

@@ -20,7 +20,7 @@ from clbench.job import is_done
 from clbench.plan import Plan
 from clbench.plan.expand import make_plan
 from clbench.provenance import provenance
-from clbench.report.write import write_report
+from clbench.report.write import SUMMARY, read_summary, write_report
 from clbench.results.model import Summary
 from clbench.results.rows import write_rows
 from clbench.results.summary import summarise
@@ -80,8 +80,7 @@ def run(plan: Plan, folder: Path, jobs: int | None, console: Console, command: s
             write_atomic(folder / PLAN, plan.model_dump_json(indent=1).encode())
         done = finished(plan, store, console)
         outcome = carry_out(folder / PLAN, plan, done, store, folder, jobs, console)
-        with writing_to(folder):
-            return outcome, report(plan, folder, command)
+        return outcome, report(plan, folder, command)
 
 
 def finished(plan: Plan, store: Store, console: Console) -> set[str]:
@@ -97,15 +96,33 @@ def finished(plan: Plan, store: Store, console: Console) -> set[str]:
     return done
 
 
-def report(plan: Plan, folder: Path, command: str) -> Summary:
-    """Write rows, tables and report of what is in the store."""
+def report(plan: Plan, folder: Path, command: str | None = None) -> Summary:
+    """Write rows, tables and report of what is in the store.
+
+    Args:
+        plan: what was to be done.
+        folder: the run's folder.
+        command: what repeats the run; what the folder's last report says if left out.
+
+    Raises:
+        MissingEnvironment: disk space or write permission is missing.
+    """
     assert plan.resolved is not None
     store = Store(Path(plan.store))
     collected = collect(plan, store)
     summary = summarise(benchmark_info(plan.resolved), collected.rows, collected.records, collected.missing)
-    write_rows(folder / ROWS, collected.rows)
-    write_report(folder, summary, provenance(plan, store, command))
+    origin = provenance(plan, store, command or _last_command(folder, plan.resolved.benchmark.name))
+    with writing_to(folder):
+        write_rows(folder / ROWS, collected.rows)
+        write_report(folder, summary, origin)
     return summary
+
+
+def _last_command(folder: Path, benchmark: str) -> str:
+    try:
+        return str(read_summary(folder / SUMMARY).provenance["command"])
+    except (OSError, ValueError, KeyError):
+        return f"clbench run {benchmark}"
 
 
 def read_plan(folder: Path) -> Plan:
@@ -114,10 +131,20 @@ def read_plan(folder: Path) -> Plan:
     Raises:
         MissingEnvironment: the folder has no plan, or none of this version.
     """
-    path = folder / PLAN
+    return read_plan_file(folder / PLAN)
+
+
+def read_plan_file(path: Path) -> Plan:
+    """A plan from its file.
+
+    Raises:
+        MissingEnvironment: there is no such file, or no plan of this version in it.
+    """
     try:
         return Plan.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise MissingEnvironment(f"{path} does not exist; `clbench run` makes it") from None
-    except ValueError as error:
-        raise MissingEnvironment(f"{path} is no plan of this version of clbench ({error})") from error
+    except OSError as error:
+        raise MissingEnvironment(f"{path}: {error.strerror}; `clbench run` writes it into its folder") from None
+    except ValueError:
+        raise MissingEnvironment(
+            f"{path} is no plan of this version of clbench; `clbench run` writes it anew"
+        ) from None

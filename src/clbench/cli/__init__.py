@@ -10,10 +10,10 @@ from clbench import __version__
 
 COMMANDS = {
     "list": ("shows", "Name the benchmarks, tasks, baselines and methods."),
-    "show": ("shows", "Print a benchmark, task, baseline or method as it was read."),
+    "show": ("shows", "Print the file of a benchmark, task, baseline or method."),
     "validate": ("shows", "Check definitions and report everything that is wrong with them."),
     "doctor": ("doctor", "Check this machine: versions, cores, memory, disk, accelerator, anatomy."),
-    "plan": ("runs", "Say what a run would do: jobs, what is cached, hours, disk."),
+    "plan": ("runs", "Say what a run would do: its jobs, which are cached, how long the others take."),
     "run": ("runs", "Run a benchmark, or go on with it, and write its report."),
     "status": ("runs", "Say how far a run is."),
     "report": ("runs", "Write a run's tables again and print them."),

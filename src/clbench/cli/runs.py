@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -11,10 +12,13 @@ from rich.console import Console
 
 from clbench.cli.options import PATH, json_option, out_option, store_option, suite_option
 from clbench.errors import ClbenchError
+from clbench.execute.estimate import chains
+from clbench.execute.run import Outcome
+from clbench.execute.watch import last_lines
 from clbench.plan import Plan
 from clbench.report.document import terminal_report
 from clbench.results.model import Summary
-from clbench.run import Places, finished, read_plan, report, run
+from clbench.run import Places, finished, read_plan, read_plan_file, report, run
 from clbench.store import Store
 
 RUN = click.argument("run_folder", metavar="RUN", type=PATH)
@@ -37,29 +41,21 @@ def plan_command(benchmark: str, suites: tuple[Path, ...], store: Path, as_json:
         click.echo(json.dumps({"jobs": jobs, "uses": [use.model_dump() for use in plan.uses]}, indent=1))
         return
     for job in plan.jobs:
-        mark = "cached" if job.id in done else f"{job.seconds:6.0f} s"
-        click.echo(f"{mark:>8}  {job.title}")
+        click.echo(f"{'cached' if job.id in done else _duration(job.seconds):>8}  {job.title}")
     click.echo(_estimate(plan, done))
 
 
 def _estimate(plan: Plan, done: set[str]) -> str:
-    left = [job for job in plan.jobs if job.id not in done]
-    seconds = sum(job.seconds for job in left)
-    chain = longest_chain(plan, done)
+    left = {job.id: job for job in plan.jobs if job.id not in done}
+    counts = f"\n{len(plan.jobs)} jobs for {len(plan.uses)} results; {len(done)} cached, {len(left)} to do"
+    if not left:
+        return counts
+    seconds = {id: job.seconds for id, job in left.items()}
     return (
-        f"\n{len(plan.jobs)} jobs for {len(plan.uses)} results; {len(done)} cached, {len(left)} to do\n"
-        f"about {_duration(seconds)} of one CPU core, and no sooner than {_duration(chain)} however many there are "
+        f"{counts}\nabout {_duration(sum(seconds.values()))} of one CPU core, and no sooner than "
+        f"{_duration(max(chains(left, seconds).values()))} however many there are "
         f"(a rough estimate from patch size and channels)"
     )
-
-
-def longest_chain(plan: Plan, done: set[str]) -> float:
-    """Seconds of the longest chain of jobs that wait for each other."""
-    ends: dict[str, float] = {}
-    for job in plan.jobs:
-        own = 0.0 if job.id in done else job.seconds
-        ends[job.id] = own + max((ends[parent] for parent in job.parents), default=0.0)
-    return max(ends.values(), default=0.0)
 
 
 def _duration(seconds: float) -> str:
@@ -84,17 +80,32 @@ def run_command(benchmark: str, suites: tuple[Path, ...], store: Path, out: Path
     folder = places.run_folder(plan)
     console = Console(stderr=True)
     outcome, summary = run(plan, folder, jobs, console, _command(benchmark, suites))
-    _print_report(summary, folder)
+    if outcome.interrupted is None:
+        _print_report(summary, folder)
+    if outcome.failed:
+        _say(_failures(outcome))
     if outcome.exit_code:
         sys.exit(outcome.exit_code)
 
 
 def _command(benchmark: str, suites: tuple[Path, ...]) -> str:
-    return " ".join(["clbench run", benchmark, *(f"--suite {suite}" for suite in suites)])
+    return shlex.join(["clbench", "run", benchmark, *(word for suite in suites for word in ("--suite", str(suite)))])
+
+
+def _failures(outcome: Outcome) -> str:
+    """What a run ends with when not all of it came out; its reasons stand above, before the report."""
+    skipped = f", {len(outcome.skipped)} not tried because they need what failed" if outcome.skipped else ""
+    return f"{len(outcome.failed)} failed{skipped}; the same command tries again"
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
 
 
 def _print_report(summary: Summary, folder: Path) -> None:
-    click.echo(terminal_report(summary))
+    """The main tables, unless nothing was measured that could fill them."""
+    if summary.reference_ml:
+        click.echo(terminal_report(summary))
     click.echo(f"\nThe whole report: {folder / 'report.md'}   every measurement: {folder / 'rows.csv'}")
 
 
@@ -114,7 +125,8 @@ def status_command(run_folder: Path, as_json: bool) -> None:
         return
     click.echo(f"{len(done)} of {len(plan.jobs)} jobs done")
     for job in begun:
-        click.echo(f"begun, not finished: {job.title}  ({store.job(job.id).log})")
+        log = store.job(job.id).log
+        click.echo(f"begun, not finished: {job.title}\n    {''.join(last_lines(log, 1))}\n    log: {log}")
     if left:
         click.echo(f"about {_duration(sum(job.seconds for job in left))} of one CPU core left")
 
@@ -123,10 +135,7 @@ def status_command(run_folder: Path, as_json: bool) -> None:
 @RUN
 def report_command(run_folder: Path) -> None:
     """Write the tables of the run in folder RUN again, and print the main ones."""
-    plan = read_plan(run_folder)
-    assert plan.resolved is not None
-    summary = report(plan, run_folder, _command(plan.resolved.benchmark.name, ()))
-    _print_report(summary, run_folder)
+    _print_report(report(read_plan(run_folder), run_folder), run_folder)
 
 
 @click.command("job")
@@ -136,6 +145,6 @@ def job_command(plan_file: Path, job_id: str) -> None:
     """Do the job ID of the plan file PLAN; its output goes to its log in the store."""
     from clbench.job import main
 
-    if not plan_file.is_file():
-        raise ClbenchError(f"{plan_file}: there is no such plan; `clbench run` writes plan.json into its folder")
+    if job_id not in {job.id for job in read_plan_file(plan_file).jobs}:
+        raise ClbenchError(f"{plan_file} has no job {job_id!r}; `clbench plan BENCHMARK --json` names them")
     sys.exit(main(str(plan_file), job_id))

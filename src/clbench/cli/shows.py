@@ -10,6 +10,7 @@ import click
 
 from clbench.cli.options import PATH, json_option, suite_option
 from clbench.definitions.catalogue import Catalogue, Kind
+from clbench.definitions.suggest import suggestion
 from clbench.errors import DefinitionError, Problem
 
 KINDS: tuple[Literal["benchmark"], Literal["task"], Literal["baseline"], Literal["method"]] = (
@@ -54,8 +55,8 @@ def show_command(name: str, suites: tuple[Path, ...]) -> None:
     catalogue = Catalogue.open(suites)
     found = [file for kind in KINDS if (file := catalogue.find(kind, name))]
     if not found:
-        words = "; ".join(catalogue.unknown(kind, name) for kind in KINDS)
-        raise DefinitionError([Problem(None, None, "", words)])
+        names = {known for kind in KINDS for known in catalogue.names(kind)}
+        raise DefinitionError([Problem(None, None, "", f"nothing is called {name!r}; {suggestion(name, names)}")])
     for file in found:
         click.echo(f"# {file}\n{file.read_text(encoding='utf-8').rstrip()}\n")
 
@@ -73,4 +74,4 @@ def validate_command(files: tuple[Path, ...], suites: tuple[Path, ...]) -> None:
     problems = missing + [problem for file in chosen if file.is_file() for problem in check(file, catalogue)]
     if problems:
         raise DefinitionError(list(dict.fromkeys(problems)))
-    click.echo(f"{len(chosen)} files, nothing wrong")
+    click.echo(f"{len(chosen)} file{'s' if len(chosen) > 1 else ''}, nothing wrong")

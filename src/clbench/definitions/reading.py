@@ -147,11 +147,13 @@ def _original_findings(original: Mapping[str, int]) -> Iterator[Finding]:
 def _mark_findings(usable: Mapping[str, Any]) -> Iterator[Finding]:
     """Names that an embedded source marks and the card does not number, and labels that it never marks."""
     source, original = usable.get("source"), usable.get("original_labels")
-    if isinstance(source, AnatomySource) and original:
-        for name in source.marked:
-            if name not in original:
-                key = "organs" if name in source.organs else "lesions"
-                yield ("source", key, name), f"has no number; {suggestion(name, original)} in original_labels"
+    if not isinstance(source, AnatomySource) or not original:
+        return
+    unnumbered = [name for name in source.marked if name not in original]
+    for name in unnumbered:
+        key = "organs" if name in source.organs else "lesions"
+        yield ("source", key, name), f"has no number; {suggestion(name, original)} in original_labels"
+    if not unnumbered:
         yield from _empty_label_findings(usable.get("labels", {}), source, original)
 
 
@@ -159,7 +161,7 @@ def _empty_label_findings(
     labels: Mapping[str, tuple[int, ...]], source: AnatomySource, original: Mapping[str, int]
 ) -> Iterator[Finding]:
     """Labels that no case can contain, since the source marks none of their values."""
-    marked = {original[name] for name in source.marked if name in original}
+    marked = {original[name] for name in source.marked}
     for label, values in labels.items():
         if values and marked.isdisjoint(values) and set(values) <= set(original.values()):
             names = ", ".join(name for name, value in original.items() if value in values)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from clbench.errors import MissingEnvironment
 
+LITTLE = 10**6
+"""Bytes below which a disk counts as full."""
 REFUSALS = {
     errno.ENOSPC: "the disk is full; free some space",
     errno.EDQUOT: "your disk quota is used up; free some space",
@@ -49,3 +52,9 @@ def writing_to(folder: Path) -> Iterator[None]:
             raise
         message = f"{folder}: cannot write: {advice}. Nothing is lost: the same command goes on from here."
         raise MissingEnvironment(message) from error
+
+
+def last_straw(folder: Path) -> str:
+    """A line to say behind an error that does not name its cause, where a full disk may be it; else nothing."""
+    free = shutil.disk_usage(folder).free
+    return f"{folder} has {free / 1e6:.1f} MB left: {REFUSALS[errno.ENOSPC]}\n" if free < LITTLE else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
@@ -145,6 +146,11 @@ class Screen(Lines):
         super().begin()
         self.live.start()
 
+    def ended(self, job: str) -> None:
+        """Say how a job ended, above a picture that no longer shows it."""
+        self.live.update(self._picture())
+        super().ended(job)
+
     def tick(self) -> None:
         """Redraw."""
         if time.monotonic() - self.drawn >= REFRESH:
@@ -161,7 +167,7 @@ class Screen(Lines):
         for job, at_work in list(running.items())[:ROWS]:
             bar = ProgressBar(total=1.0, completed=at_work.share, width=24)
             age = duration(time.time() - at_work.started, 0)
-            table.add_row(Text(self.status.watch.pending[job].title), bar, age, Text(at_work.doing))
+            table.add_row(Text(self.status.watch.pending[job].title), bar, age, Text(at_work.doing or "starting"))
         more = [Text(f"and {len(running) - ROWS} more")] if len(running) > ROWS else []
         return Group(table, *more, Text(f"{self.status.counts()}; {self.status.times()}"))
 
@@ -172,10 +178,10 @@ def display(console: Console, status: Status) -> Display:
 
 
 def show_failures(console: Console, failures: Iterable[Failure]) -> None:
-    """Repeat at the end what failed and why."""
+    """Repeat at the end, in short, what failed and why."""
     for failure in failures:
         say(console, f"failed: {failure.title}")
-        show_failure(console, failure)
+        show_failure(console, replace(failure, reason=failure.reason[-1:]))
 
 
 def show_failure(console: Console, failure: Failure) -> None:

@@ -9,7 +9,7 @@ import traceback
 from pathlib import Path
 
 from clbench.errors import ClbenchError, CorruptArtifact
-from clbench.execute.disk import writing_to
+from clbench.execute.disk import last_straw, writing_to
 from clbench.plan import Job, Plan
 from clbench.plan.expand import code_of
 from clbench.store import JobFolder, Json, Store
@@ -57,6 +57,7 @@ def main(plan_path: str, job_id: str) -> int:
         except Exception:  # the log is where a crash is read
             traceback.print_exc()
             sys.stderr.flush()
+            print(last_straw(store.root), end="", flush=True)
             return 1
 
 

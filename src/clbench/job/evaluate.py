@@ -18,7 +18,8 @@ from clbench.nnunet.parts import NnunetParts
 from clbench.nnunet.prediction import read_label, to_native
 from clbench.store import Json
 
-TILES_TOGETHER = 4
+TILES_TOGETHER = {"cpu": 4, "cuda": 1}
+"""Tiles to a forward pass: a lone one is slow on CPU, and on CUDA several need too much memory."""
 
 
 def evaluate(trainee: Trainee, progress: Progress) -> list[Json]:
@@ -96,6 +97,6 @@ def predict_case(
     image = torch.from_numpy(data).to(parts.device)
     logits = predict_logits(
         forward, image, parts.configuration.patch_size, parts.labels.num_segmentation_heads,
-        MIRROR_AXES if mirror else (), TILES_TOGETHER,
+        MIRROR_AXES if mirror else (), TILES_TOGETHER[parts.device.type],
     )  # fmt: skip
     return to_native(logits.cpu(), parts, properties)

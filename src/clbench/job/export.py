@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from clbench.errors import ClbenchError, MissingEnvironment
+from clbench.errors import ClbenchError, CorruptArtifact, MissingEnvironment
 from clbench.job.stage import trainee_of
 from clbench.job.train import load_model
 from clbench.network.heads import HEAD_PREFIX
@@ -33,7 +33,10 @@ def export(plan: Plan, job: Job, store: Store, target: Path, head: str | None = 
     trainee = trainee_of(job, store)
     if trainee.folder.read("trained") is None:
         raise MissingEnvironment(f"{job.title} is not trained yet; `clbench run` trains it")
-    saved = load_model(trainee.folder, "checkpoint_final")
+    try:
+        saved = load_model(trainee.folder, "checkpoint_final")
+    except CorruptArtifact as error:
+        raise MissingEnvironment(f"{error}; `clbench run` trains {job.title} again") from error
     heads = saved["clbench"]["heads"]
     task = head or trainee.spec.tasks[0]
     if task not in heads:

@@ -13,6 +13,7 @@ from clbench.report.tables import all_tables
 from clbench.results.model import Summary
 from clbench.store import write_atomic
 
+SUMMARY = "summary.json"
 FORMS: Mapping[str, Callable[[Table], str]] = {"md": markdown, "csv": comma_separated, "tex": latex}
 """Ending of a table's file → what is in it."""
 
@@ -28,7 +29,7 @@ def write_report(folder: Path, summary: Summary, provenance: Mapping[str, Any]) 
     whole = summary.model_copy(update={"provenance": dict(provenance)})
     tables = all_tables(whole)
     _write_tables(folder / "tables", tables)
-    write_atomic(folder / "summary.json", (whole.model_dump_json(indent=1) + "\n").encode("utf-8"))
+    write_atomic(folder / SUMMARY, (whole.model_dump_json(indent=1) + "\n").encode("utf-8"))
     write_atomic(folder / "report.md", report_page(whole).encode("utf-8"))
 
 

@@ -1,0 +1,102 @@
+"""Folders that cannot be written, and disks that are full."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.mark.parametrize("option", ["--out", "--store"])
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [("/proc/nowhere", "cannot be made there"), ("a file", "a file"), ("a file/below", "is a file, not a folder")],
+)
+def test_a_folder_that_cannot_be_made_ends_a_run_with_4_and_says_what_to_do(
+    call: Any, small_suite: Path, tmp_path: Path, option: str, place: str, said: str
+) -> None:
+    (tmp_path / "a file").write_text("kept")
+
+    code, out, err = call("run", "small", "--suite", small_suite, option, place)
+
+    assert (code, out) == (4, "")
+    message = err.splitlines()[-1]
+    assert message.startswith("error: ")
+    assert place in message
+    assert said in message
+    assert "choose another folder" in message
+    assert (tmp_path / "a file").read_text() == "kept"
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own that holds 2 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small file system")
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"no small file system can be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def _fill(disk: Path) -> None:
+    with pytest.raises(OSError, match="No space left"), open(disk / "filler", "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+
+def test_a_full_output_folder_ends_a_run_with_4_before_anything_is_done(
+    program: Any, small_suite: Path, disk: Path
+) -> None:
+    _fill(disk)
+
+    said = program("run", "small", "--suite", small_suite, "--out", disk / "run", "--store", "store")
+
+    assert said.code == 4
+    assert said.err.startswith(f"error: {disk / 'run'}: cannot write: the disk is full; free some space.")
+    assert not list(disk.rglob("*.json"))
+
+
+@pytest.mark.slow
+def test_a_report_that_the_disk_has_no_room_for_leaves_the_old_one_whole(
+    program: Any, undisturbed: Any, disk: Path
+) -> None:
+    for file in ("plan.json", "rows.csv", "report.md"):
+        (disk / file).write_bytes((undisturbed.folder / file).read_bytes())
+    _fill(disk)
+
+    said = program("report", disk)
+
+    assert said.code == 4
+    assert "the disk is full" in said.err
+    assert (disk / "rows.csv").read_bytes() == undisturbed.rows
+    assert sorted(path.name for path in disk.iterdir() if path.is_file()) == [
+        "filler", "plan.json", "report.md", "rows.csv",
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_store_that_fills_up_fails_the_job_in_words_and_after_freeing_space_the_same_command_completes(
+    program: Any, undisturbed: Any, disk: Path
+) -> None:
+    command = ("run", "small", "--suite", undisturbed.suite, "--store", disk / "store", "--out", "run")
+
+    first = program(*command)
+
+    assert first.code == 3
+    assert "the disk is full; free some space" in first.err
+    assert "the same command tries again" in first.err.splitlines()[-1]
+    assert not list(disk.rglob("result.json")), "nothing that is not whole counts as done"
+    subprocess.run(["mount", "-o", "remount,size=100m", disk], check=True)
+    second = program(*command)
+    assert second.code == 0, second.err
+    assert (program.folder / "run" / "rows.csv").read_bytes() == undisturbed.rows
