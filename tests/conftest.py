@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -158,13 +159,21 @@ class Program:
 
     def __call__(self, *words: object) -> Said:
         """Carry a command out."""
-        return ended(self.start(*words))
+        return self.ended(self.start(*words))
 
+    @staticmethod
+    def ended(process: subprocess.Popen[str]) -> Said:
+        """Wait for a program's end."""
+        out, err = process.communicate(timeout=300)
+        return Said(process.returncode, out, err)
 
-def ended(process: subprocess.Popen[str]) -> Said:
-    """Wait for a program's end."""
-    out, err = process.communicate(timeout=300)
-    return Said(process.returncode, out, err)
+    @staticmethod
+    def until(claim: Callable[[], bool], seconds: float = 120.0) -> None:
+        """Wait until a claim comes true; fail if it does not."""
+        end = time.monotonic() + seconds
+        while not claim():
+            assert time.monotonic() < end, "it never came true"
+            time.sleep(0.01)
 
 
 @dataclass(frozen=True)
@@ -189,6 +198,11 @@ class Undisturbed:
     def rows(self) -> bytes:
         """Its row table."""
         return (self.folder / "rows.csv").read_bytes()
+
+    @staticmethod
+    def program_in(folder: Path) -> Program:
+        """The command line in another folder, for fixtures that outlive a test."""
+        return Program(folder)
 
 
 @pytest.fixture

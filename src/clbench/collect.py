@@ -19,8 +19,8 @@ ONE_PATIENT = (
     "forgetting; they can't show generalisation to new patients, nor what few training cases cost."
 )
 SPEED_NOT_HEIGHT = (
-    "On these data a trained backbone learns the held-out task sooner, not better: read transfer as Dice over "
-    "epochs, and don't compare training fractions."
+    "These data can show that a trained backbone learns the held-out task sooner, not that it ends up better: read "
+    "transfer as Dice over epochs, and don't compare training fractions."
 )
 PROTOCOL_TITLES = {
     "from-scratch": "each task alone, from a fresh network",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -102,7 +103,7 @@ def report(plan: Plan, folder: Path, command: str | None = None) -> Summary:
     Args:
         plan: what was to be done.
         folder: the run's folder.
-        command: what repeats the run; what the folder's last report says if left out.
+        command: what repeats the run; if left out, the report keeps the provenance of the folder's last one.
 
     Raises:
         MissingEnvironment: disk space or write permission is missing.
@@ -111,18 +112,20 @@ def report(plan: Plan, folder: Path, command: str | None = None) -> Summary:
     store = Store(Path(plan.store))
     collected = collect(plan, store)
     summary = summarise(benchmark_info(plan.resolved), collected.rows, collected.records, collected.missing)
-    origin = provenance(plan, store, command or _last_command(folder, plan.resolved.benchmark.name))
+    origin = provenance(plan, store, command) if command else _last_provenance(plan, folder, store)
     with writing_to(folder):
         write_rows(folder / ROWS, collected.rows)
         write_report(folder, summary, origin)
     return summary
 
 
-def _last_command(folder: Path, benchmark: str) -> str:
+def _last_provenance(plan: Plan, folder: Path, store: Store) -> dict[str, Any]:
+    """Where the folder's last report says its numbers come from; this machine if it says nothing."""
+    assert plan.resolved is not None
     try:
-        return str(read_summary(folder / SUMMARY).provenance["command"])
-    except (OSError, ValueError, KeyError):
-        return f"clbench run {benchmark}"
+        return dict(read_summary(folder / SUMMARY).provenance)
+    except (OSError, ValueError):
+        return provenance(plan, store, f"clbench run {plan.resolved.benchmark.name}")
 
 
 def read_plan(folder: Path) -> Plan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,13 +35,13 @@ def test_a_folder_that_cannot_be_made_ends_a_run_with_4_and_says_what_to_do(
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own that holds 2 MB."""
+    """A file system of its own that holds 16 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     if os.geteuid() != 0:
         pytest.skip("only root can mount a small file system")
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True, text=True
+        ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", folder], capture_output=True, text=True
     )
     if mounted.returncode:
         pytest.skip(f"no small file system can be mounted here: {mounted.stderr.strip()}")
@@ -48,10 +49,9 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", folder], check=True)
 
 
-def _fill(disk: Path) -> None:
-    with pytest.raises(OSError, match="No space left"), open(disk / "filler", "wb", buffering=0) as file:
-        while True:
-            file.write(bytes(4096))
+def _fill(disk: Path, leave: int = 0) -> None:
+    (disk / "filler").write_bytes(bytes(shutil.disk_usage(disk).free - leave))
+    assert shutil.disk_usage(disk).free == leave
 
 
 def test_a_full_output_folder_ends_a_run_with_4_before_anything_is_done(
@@ -88,15 +88,21 @@ def test_a_report_that_the_disk_has_no_room_for_leaves_the_old_one_whole(
 def test_a_store_that_fills_up_fails_the_job_in_words_and_after_freeing_space_the_same_command_completes(
     program: Any, undisturbed: Any, disk: Path
 ) -> None:
-    command = ("run", "small", "--suite", undisturbed.suite, "--store", disk / "store", "--out", "run")
+    store = Path(shutil.copytree(undisturbed.store, disk / "store"))
+    last = next((store / "jobs").glob("stage3-mini-kidney-replay-*/"))
+    shutil.rmtree(last)
+    _fill(disk, leave=2**16)  # less than a checkpoint needs
+    command = ("run", "small", "--suite", undisturbed.suite, "--store", store, "--out", "run")
 
     first = program(*command)
 
     assert first.code == 3
-    assert "the disk is full; free some space" in first.err
-    assert "the same command tries again" in first.err.splitlines()[-1]
-    assert not list(disk.rglob("result.json")), "nothing that is not whole counts as done"
-    subprocess.run(["mount", "-o", "remount,size=100m", disk], check=True)
+    assert f"    error: {store}: cannot write: the disk is full; free some space." in first.err.splitlines()[-3]
+    assert first.err.splitlines()[-1] == "1 failed; the same command tries again"
+    assert not (last / "result.json").exists()
+    assert not list(last.rglob("checkpoint*")), "nothing is half-written"
+    (disk / "filler").unlink()
     second = program(*command)
     assert second.code == 0, second.err
+    assert second.err.startswith("1 of 10 jobs to do, 9 cached")
     assert (program.folder / "run" / "rows.csv").read_bytes() == undisturbed.rows

@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import io
 import resource
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,6 @@ from clbench.training.stage import Schedule, Stage
 
 INITIALISE, BEGIN, TRAIN, DECK, METHOD = range(5)
 """What a stage draws random numbers for: each has a stream of its own, so that none disturbs another."""
-FISHER_BATCH = 4
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,10 @@ def assemble(trainee: Trainee) -> tuple[Stage, Method, CaseLibrary]:
     own = {task: training_cases(tasks[task].train, spec.fraction, spec.seed) for task in spec.tasks}
     library = CaseLibrary({task: tasks[task].preprocessed for task in (*spec.earlier, *spec.tasks)})
     method = load_method(Path(trainee.job.method_file), spec.settings)
+    start = time.perf_counter()
     _begin(trainee, method, network, library, {**cases, **own})
-    loader = training_loader(library, parts, spec.batch, spec.mirror)
+    begun = time.perf_counter() - start
+    loader = training_loader(library, parts, spec.mirror)
     if parts.compiles:
         network.compile_trunk()
     seed_all(trainee.stream(TRAIN))
@@ -122,7 +124,9 @@ def assemble(trainee: Trainee) -> tuple[Stage, Method, CaseLibrary]:
         return loader.load(keys).to(trainee.device, trainee.memory_format)
 
     deck = Deck(own, trainee.stream(DECK))
-    return Stage(network, parts.loss(), schedule, method, deck, load, trainee.device), method, library
+    stage = Stage(network, parts.loss(), schedule, method, deck, load, trainee.device)
+    stage.seconds = begun
+    return stage, method, library
 
 
 def _network(trainee: Trainee) -> MultiHeadNetwork:
@@ -154,17 +158,19 @@ def load_model(folder: JobFolder, name: str) -> dict[str, Any]:
 
 
 def load_method(file: Path, settings: dict[str, Any]) -> Method:
-    """Make a method from its source file: the one class in it that is a ``Method`` of its own."""
+    """Make a method from its source file: the class in it that is a ``Method`` and that no other
+    class there derives from."""
     spec = importlib.util.spec_from_file_location(f"clbench.methods.{file.stem}", file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    classes = [
+    own = [
         value for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Method) and value.__module__ == module.__name__
     ]  # fmt: skip
-    method: Method = classes[0](**settings)
+    (chosen,) = (one for one in own if not any(issubclass(other, one) for other in own if other is not one))
+    method: Method = chosen(**settings)
     return method
 
 
@@ -178,7 +184,7 @@ def _begin(
     """Let the method look at the previous stage; its random numbers are its own."""
     spec = trainee.spec
     seed_all(trainee.stream(BEGIN))
-    patches = plain_loader(library, trainee.parts(spec.tasks[0]), FISHER_BATCH)
+    patches = plain_loader(library, trainee.parts(spec.tasks[0]))
 
     def load(keys: Sequence[Key]) -> Batch:
         return patches.load(keys).to(trainee.device, trainee.memory_format)
@@ -232,7 +238,7 @@ def _account(trainee: Trainee, stage: Stage, method: Method, library: CaseLibrar
             "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             "parameters": sum(p.numel() for p in stage.network.trunk.parameters()),
             "iterations": stage.schedule.epochs * stage.schedule.iterations,
-            "replayed_cases": len(kept),
+            "kept_cases": len(kept),
             "remembered_mb": remembered / 1e6,
         },
         "evidence": {

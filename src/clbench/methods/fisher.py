@@ -34,9 +34,7 @@ class FisherEstimate:
     draws: int
 
 
-def squared_gradients(
-    logits: torch.Tensor, parameters: Mapping[str, nn.Parameter], draws: int, generator: torch.Generator | None = None
-) -> Importance:
+def squared_gradients(logits: torch.Tensor, parameters: Mapping[str, nn.Parameter], draws: int) -> Importance:
     """Sum over draws of the squared gradient of the log-likelihood of labels drawn from the model.
 
     Voxels are independent given the image, so with one label drawn per voxel the square of the summed
@@ -47,12 +45,11 @@ def squared_gradients(
         logits: ``(B, K, ...)``, attached to the parameters' graph.
         parameters: what to differentiate by; unused ones get 0.
         draws: label maps to draw.
-        generator: torch's own if None.
     """
     log_p = F.log_softmax(logits.float(), dim=1).movedim(1, -1).flatten(0, -2)
     total = {name: torch.zeros_like(p) for name, p in parameters.items()}
     for draw in range(draws):
-        labels = torch.multinomial(log_p.detach().exp(), 1, generator=generator)
+        labels = torch.multinomial(log_p.detach().exp(), 1)
         loss = -log_p.gather(1, labels).sum()
         keep = draw < draws - 1
         gradients = torch.autograd.grad(loss, list(parameters.values()), retain_graph=keep, allow_unused=True)
@@ -62,7 +59,7 @@ def squared_gradients(
     return total
 
 
-def estimate_fisher(context: Context, draws: int, passes: int = 1) -> FisherEstimate:
+def estimate_fisher(context: Context, draws: int) -> FisherEstimate:
     """The Fisher of the previous task, by its own head, on its own training cases.
 
     Cross-entropy of the full-resolution output alone: Dice has no likelihood. Patches as nnU-Net's loader
@@ -71,10 +68,9 @@ def estimate_fisher(context: Context, draws: int, passes: int = 1) -> FisherEsti
     Args:
         context: the stage that begins; its trunk still is the previous stage's.
         draws: label maps per patch.
-        passes: how often each case is looked at.
     """
     total = {name: torch.zeros_like(p) for name, p in context.trunk.items()}
-    batches = _batches(context.previous_cases * passes)
+    batches = _batches(context.previous_cases)
     voxels = 0
     for keys in batches:
         features = context.network.features(context.patches(keys).data)

@@ -53,14 +53,13 @@ class PatchLoader(nnUNetDataLoader):  # type: ignore[misc]
         self,
         library: CaseLibrary,
         parts: NnunetParts,
-        batch: int,
         transforms: BasicTransform,
         initial_patch: Sequence[int] | None = None,
     ) -> None:
         patch = parts.configuration.patch_size
         super().__init__(
             library,
-            batch,
+            1,
             patch if initial_patch is None else initial_patch,
             patch,
             parts.labels,
@@ -74,8 +73,8 @@ class PatchLoader(nnUNetDataLoader):  # type: ignore[misc]
         return self._keys
 
     def load(self, keys: Sequence[Key]) -> Batch:
-        """Load one patch of each case, in this order; as many as the loader's batch size."""
-        self._keys = tuple(keys)
+        """Load one patch of each case, in this order."""
+        self._keys, self.batch_size = tuple(keys), len(keys)
         with _one_thread_already():
             batch = self.generate_train_batch()
         target = batch["target"]
@@ -93,12 +92,12 @@ def _one_thread_already() -> Iterator[None]:
         data_loader.threadpool_limits = before
 
 
-def training_loader(library: CaseLibrary, parts: NnunetParts, batch: int, mirror: bool) -> PatchLoader:
+def training_loader(library: CaseLibrary, parts: NnunetParts, mirror: bool) -> PatchLoader:
     """A loader with nnU-Net's training augmentation."""
     transforms, initial_patch = parts.augmentation(mirror)
-    return PatchLoader(library, parts, batch, transforms, initial_patch)
+    return PatchLoader(library, parts, transforms, initial_patch)
 
 
-def plain_loader(library: CaseLibrary, parts: NnunetParts, batch: int) -> PatchLoader:
+def plain_loader(library: CaseLibrary, parts: NnunetParts) -> PatchLoader:
     """A loader without augmentation, as importance estimates take it."""
-    return PatchLoader(library, parts, batch, parts.plain_transforms())
+    return PatchLoader(library, parts, parts.plain_transforms())

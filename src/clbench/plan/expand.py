@@ -98,11 +98,11 @@ class _Planner:
         parent, sequence = "", self.benchmark.sequence
         for index, task in enumerate(sequence):
             spec = self._spec((task,), seed, earlier=sequence[:index], stage=index + 1)
-            who = "from scratch"
             if index > 0 or variant.watches_first_stage:
                 spec = spec.model_copy(update={"method": variant.method, "settings": dict(variant.settings)})
-                who = variant.name
-            parent = self._stage(spec, who, parent, variant.method_file)
+                parent = self._stage(spec, variant.name, parent, variant.method_file)
+            else:
+                parent = self._stage(spec, "from scratch")
             self._use("continual", variant.name, parent)
         return parent
 
@@ -146,9 +146,7 @@ class _Planner:
         evaluate: tuple[str, ...] = (),
     ) -> str:  # fmt: skip
         """Add a stage unless an equal one is there; ``who`` is for its title, ``evaluate`` defaults to all seen."""
-        plain = spec.method == "finetune" or method_file is None
-        file = package_files("methods/finetune.py")[0] if plain else method_file
-        assert file is not None
+        file = method_file or package_files("methods/finetune.py")[0]
         parents = (self.prepare, parent) if parent else (self.prepare,)
         content = {
             "spec": spec.model_dump(mode="json"), "parents": parents, "libraries": self.versions,

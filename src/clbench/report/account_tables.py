@@ -42,14 +42,14 @@ def excluded_table(summary: Summary) -> Table:
 def cost_table(summary: Summary) -> Table:
     """What every baseline cost."""
     names = labels(summary)
-    numbers = ("training s", "of it shared s", "evaluation s", "peak MB", "replayed cases", "remembered MB")
+    numbers = ("training s", "of it shared s", "evaluation s", "peak MB", "kept cases", "remembered MB")
     return Table(
         title="Cost",
         slug="cost",
         headers=("baseline", "part", *numbers),
         rows=tuple(_cost_row(names, cost) for cost in summary.costs),
-        note="Sums over all stages, peak and remembered their highest; shared training serves other lines as "
-        "well and was paid once, and seconds depend on what else the machine did.",
+        note="Seconds are sums over all stages, the other columns the highest of a stage; shared training serves "
+        "other lines as well and was paid once, and seconds depend on what else the machine did.",
         section="Cost",
         text_columns=2,
         decimals=1,
@@ -112,7 +112,7 @@ def _cost_row(names: Mapping[str, str], cost: Cost) -> tuple[Cell, ...]:
         cost.shared_seconds,
         cost.evaluate_seconds,
         cost.peak_memory_mb,
-        cost.replayed_cases,
+        cost.kept_cases,
         cost.remembered_mb,
     )
 

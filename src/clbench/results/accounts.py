@@ -56,7 +56,7 @@ def _cost(
         shared_seconds=over_seeds([_shared(stages) for stages in by_seed]),
         evaluate_seconds=over_seeds([_total(stages, "evaluate_seconds") for stages in by_seed]),
         peak_memory_mb=_highest(complete, "peak_memory_mb"),
-        replayed_cases=over_seeds([_total(stages, "replayed_cases") for stages in by_seed]),
+        kept_cases=_most(complete, "kept_cases"),
         remembered_mb=_highest(complete, "remembered_mb"),
     )
 
@@ -70,6 +70,11 @@ def _shared(stages: Sequence[StageRecord]) -> float | None:
     if _total(stages, "train_seconds") is None:
         return None
     return math.fsum(stage.cost["train_seconds"] for stage in stages if stage.shared)
+
+
+def _most(stages: Sequence[StageRecord], name: str) -> int | None:
+    found = _highest(stages, name)
+    return None if found is None else int(found)
 
 
 def _highest(stages: Sequence[StageRecord], name: str) -> float | None:

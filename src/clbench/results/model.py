@@ -68,7 +68,7 @@ class StageRecord:
     job: str
     """Id of the job that did it."""
     cost: dict[str, Any]
-    """``train_seconds``, ``evaluate_seconds``, ``peak_memory_mb``, ``replayed_cases``, ``remembered_mb``."""
+    """``train_seconds``, ``evaluate_seconds``, ``peak_memory_mb``, ``kept_cases``, ``remembered_mb``."""
     evidence: dict[str, Any] | None
     """``{"inert": bool, "expected": bool, "numbers": {…}}``; None where the method left none."""
     shared: bool
@@ -181,8 +181,8 @@ class Cost(Model):
     """Evaluation."""
     peak_memory_mb: float | None
     """Highest memory of a process in MB."""
-    replayed_cases: Stat | None
-    """Cases of earlier tasks that were trained on again."""
+    kept_cases: int | None
+    """Most cases of earlier tasks that were kept and trained on again."""
     remembered_mb: float | None
     """Most that was carried from one stage to the next beside the network, in MB."""
 

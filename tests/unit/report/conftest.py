@@ -62,7 +62,7 @@ def other_rows(seed: int) -> Iterator[Row]:
 def record(baseline: str, seed: int, stage: int, inert: bool) -> StageRecord:
     numbers = {"penalty_ratio": [1e-7, 0.5], "tensors": 42} if stage > 1 else {}
     evidence = {"inert": inert, "expected": stage > 1, "numbers": numbers}
-    cost = dict.fromkeys(("evaluate_seconds", "peak_memory_mb", "replayed_cases", "remembered_mb"), 8.0)
+    cost = dict.fromkeys(("evaluate_seconds", "peak_memory_mb", "kept_cases", "remembered_mb"), 8.0)
     proof = None if baseline == "finetune" else evidence
     task = SEQUENCE[stage - 1]
     return StageRecord(

@@ -28,7 +28,7 @@ COST = {
     "train_seconds": 2.0,
     "evaluate_seconds": 1.0,
     "peak_memory_mb": 300.0,
-    "replayed_cases": 6,
+    "kept_cases": 6,
     "remembered_mb": 1.5,
     "parameters": 9,
 }
@@ -185,7 +185,7 @@ def test_costs_are_summed_over_stages_and_averaged_over_seeds() -> None:
     records = [record(seed, stage, shared=stage == 1) for seed in (0, 1) for stage in (1, 2)]
     cost = next(one for one in made(records=records).costs if one.baseline == "ewc")
     assert (cost.train_seconds, cost.shared_seconds) == (same(4.0), same(2.0))
-    assert (cost.evaluate_seconds, cost.replayed_cases) == (same(2.0), same(12.0))
+    assert (cost.evaluate_seconds, cost.kept_cases) == (same(2.0), 6)
     assert (cost.peak_memory_mb, cost.remembered_mb) == (300.0, 1.5)
 
 
