@@ -52,7 +52,7 @@ def test_list_shows_a_users_suite_too_and_does_not_stumble_over_a_broken_file(ca
 
     assert code == 0
     assert "  weak                    A tenth\n" in out
-    assert "problems; see `clbench validate`)" in next(line for line in out.splitlines() if "broken" in line)
+    assert "  broken                  (something is wrong with it; `clbench validate` says what)\n" in out
 
 
 def test_show_prints_the_files_of_a_name_and_where_they_lie(call: Any) -> None:

@@ -16,7 +16,7 @@ PATH = click.Path(path_type=Path)
 def suite_option(command: F) -> F:
     """``--suite``, as often as wanted."""
     return click.option(
-        "--suite", "suites", multiple=True, type=PATH, envvar="CLBENCH_SUITE", metavar="DIR",
+        "--suite", "suites", multiple=True, type=PATH, envvar="CLBENCH_SUITE", show_envvar=True, metavar="DIR",
         help="A folder with benchmark/, tasks/, baselines/ or methods/ of your own, in front of the shipped one.",
     )(command)  # fmt: skip
 
@@ -24,8 +24,8 @@ def suite_option(command: F) -> F:
 def store_option(command: F) -> F:
     """``--store``."""
     return click.option(
-        "--store", default=".clbench", show_default=True, type=PATH, envvar="CLBENCH_STORE", metavar="DIR",
-        help="Where jobs keep what they made; shared by all benchmarks.",
+        "--store", default=".clbench", show_default=True, type=PATH, envvar="CLBENCH_STORE", show_envvar=True,
+        metavar="DIR", help="Where jobs keep what they made; shared by all benchmarks.",
     )(command)  # fmt: skip
 
 

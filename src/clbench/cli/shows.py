@@ -43,8 +43,8 @@ def _title(catalogue: Catalogue, kind: Kind, name: str) -> str:
         if kind == "benchmark":
             return catalogue.benchmark(name).title
         return catalogue.task(name).title if kind == "task" else catalogue.baseline(name).title
-    except DefinitionError as error:
-        return f"({len(error.problems)} problems; see `clbench validate`)"
+    except DefinitionError:
+        return "(something is wrong with it; `clbench validate` says what)"
 
 
 @click.command("show")

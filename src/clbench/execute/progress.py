@@ -20,6 +20,8 @@ HEARTBEAT = 30.0
 """Seconds between signs of life without a terminal."""
 REFRESH = 0.25
 """Seconds between two pictures on a terminal."""
+BAR, AGE, WIDEST = 16, 10, 116
+"""Characters of a progress bar, of how long a job has run, and of the whole line about it."""
 ROWS = 12
 """Running jobs shown at once."""
 
@@ -164,8 +166,11 @@ class Screen(Lines):
     def _picture(self) -> RenderableType:
         running = self.status.watch.running
         table = Table.grid(padding=(0, 2))
+        table.width = min(self.console.width, WIDEST)
+        for ratio, width in ((3, None), (None, BAR), (None, AGE), (1, None)):  # cut, not wrapped, where it is narrow
+            table.add_column(ratio=ratio, width=width, no_wrap=True, overflow="ellipsis")
         for job, at_work in list(running.items())[:ROWS]:
-            bar = ProgressBar(total=1.0, completed=at_work.share, width=24)
+            bar = ProgressBar(total=1.0, completed=at_work.share, width=BAR)
             age = duration(time.time() - at_work.started, 0)
             table.add_row(Text(self.status.watch.pending[job].title), bar, age, Text(at_work.doing or "starting"))
         more = [Text(f"and {len(running) - ROWS} more")] if len(running) > ROWS else []
