@@ -58,9 +58,12 @@ def test_only_marked_voxels_change_and_have_the_asked_intensity(organs: npt.NDAr
     assert 50 <= hu[body].min() == hu[body].max() <= 60
 
 
-def test_there_are_as_many_lesions_as_the_count_allows(organs: npt.NDArray[np.uint8]) -> None:
-    none = lesion(count=(0, 0))
-    assert not draw(none, HOST, organs, np.zeros(organs.shape), (4, 4, 4), Draws("count", 0)).any()
+def test_a_count_from_zero_to_one_draws_a_lesion_in_some_cases_and_none_in_others(
+    organs: npt.NDArray[np.uint8],
+) -> None:
+    maybe, hu = lesion(count=(0, 1)), np.zeros(organs.shape)
+    drawn = {bool(draw(maybe, HOST, organs, hu, (4, 4, 4), Draws("count", index)).any()) for index in range(20)}
+    assert drawn == {False, True}
 
 
 def test_nothing_is_drawn_when_the_organ_is_not_in_the_image(organs: npt.NDArray[np.uint8]) -> None:
