@@ -120,7 +120,7 @@ class Stage:
         keys = self.method.draw(iteration, drawn)
         self.other_cases += sum(new != old for new, old in zip(keys, drawn, strict=True))
         for group in self.optimizer.param_groups:
-            group["lr"] = self.schedule.rate(self.epoch, iteration)
+            group["lr"] = self.schedule.rate(self.epoch, iteration) * self.method.rate(iteration)
         return self.step(self.load(keys), iteration)
 
     def step(self, batch: Batch, iteration: int) -> torch.Tensor:
