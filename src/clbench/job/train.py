@@ -238,7 +238,7 @@ def _account(trainee: Trainee, stage: Stage, method: Method, library: CaseLibrar
         "evidence": {
             "expected": effect is not None,
             "inert": effect is not None and effect == 0,
-            "numbers": {} if effect is None else {"effect": effect, **method.evidence()},
+            "numbers": ({} if effect is None else {"effect": effect}) | method.evidence(),
         },
         "losses": stage.losses,
     }

@@ -23,6 +23,11 @@ def capped(importance: Importance, strength: float, lr: float, momentum: float) 
     return {name: f.clamp(max=most) for name, f in importance.items()}
 
 
+def weighted_mean(a: torch.Tensor, b: torch.Tensor, f: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+    """``(f a + g b) / (f + g)``, exact at the end points; ``b`` where both weights are 0."""
+    return torch.lerp(a, b, torch.where(f + g > 0, g / (f + g), torch.ones_like(f)))
+
+
 class EWC(QuadraticPenalty):
     """EWC: strength/2 * sum F (theta - theta*)^2, two buffers whatever the number of tasks.
 
@@ -47,7 +52,7 @@ class EWC(QuadraticPenalty):
     ) -> None:
         """Set lambda (with the factor 1/2), decay, label draws per patch, estimator, anchor, scale and update.
 
-        ``cap`` limits the importance to the stability bound of ``update: gradient``.
+        ``cap`` limits the importance to half the stability bound of ``update: gradient``.
         """
         super().__init__(strength, update)
         self.gamma, self.samples, self.normalize = gamma, samples, normalize
@@ -58,33 +63,38 @@ class EWC(QuadraticPenalty):
         """Add the previous task's Fisher to the running one and lay the anchor."""
         estimate = estimate_fisher(context, self.samples, self.fisher)
         raw = sum(float(f.sum()) for f in estimate.diagonal.values())
-        self._scale = {"fisher_trace": raw, "fisher_voxels": estimate.voxels, "fisher_patches": estimate.patches}
+        self._scale: Numbers = {
+            "fisher_trace": raw, "fisher_voxels": estimate.voxels, "fisher_patches": estimate.patches
+        }  # fmt: skip
         new = trace_normalized(estimate.diagonal) if self.normalize == "trace" else estimate.diagonal
-        self._accumulate(context, new)
-        limit = capped(self._sum, self.strength, context.lr, context.momentum) if self.cap else self._sum
-        self.protect(context, limit, self._mean if self.anchor == "each" else None)
+        anchor = self._accumulate(context, new)
+        self.protect(context, self._capped(context) if self.cap else self._sum, anchor)
 
-    def _accumulate(self, context: Context, new: Importance) -> None:
-        """The running sum of Fishers and the mean of the trunks they were taken at, weighted by them."""
+    def _capped(self, context: Context) -> Importance:
+        limited = capped(self._sum, self.strength, context.lr, context.momentum)
+        cut = sum(int((limited[name] < f).sum()) for name, f in self._sum.items())
+        self._scale["importance_capped_share"] = cut / sum(f.numel() for f in self._sum.values())
+        return limited
+
+    def _accumulate(self, context: Context, new: Importance) -> Importance | None:
+        """Add to the running sum of Fishers; the mean of the trunks they were taken at, None for the last one."""
         memory = context.memory
-        now = {name: p.detach().clone() for name, p in context.trunk.items()}
         if memory is None:
-            self._sum, self._mean = new, now
-            return
+            self._sum = new
+            return None
         old = {name: self.gamma * memory["fisher"][name].to(f.device) for name, f in new.items()}
         self._sum = {name: old[name] + f for name, f in new.items()}
-        if self.anchor == "each":
-            before = {name: memory["anchor"][name].to(f.device) for name, f in new.items()}
-            self._mean = {
-                name: torch.where(f > 0, (old[name] * before[name] + new[name] * now[name]) / f, now[name])
-                for name, f in self._sum.items()
-            }
+        if self.anchor == "last":
+            return None
+        before = {name: memory["anchor"][name].to(f.device) for name, f in new.items()}
+        now = {name: p.detach() for name, p in context.trunk.items()}
+        return {name: weighted_mean(before[name], now[name], old[name], f) for name, f in new.items()}
 
     def end_stage(self) -> dict[str, Any]:
         """The running Fisher, and the anchor if it is not simply the last trunk."""
         kept = {"fisher": {name: f.cpu() for name, f in self._sum.items()}}
         if self.anchor == "each":
-            kept["anchor"] = {name: m.cpu() for name, m in self._mean.items()}
+            kept["anchor"] = dict(zip(self._names, (m.cpu() for m in self._anchor), strict=True))
         return kept
 
     def evidence(self) -> Numbers:

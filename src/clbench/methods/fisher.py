@@ -92,7 +92,8 @@ def label_gradients(logits: torch.Tensor, target: torch.Tensor, parameters: Para
 def estimate_fisher(context: Context, draws: int, kind: Kind = "sample", task: str | None = None) -> FisherEstimate:
     """The Fisher of one task, by its own head, on its own training cases.
 
-    Patches as nnU-Net's loader cuts them, without augmentation, each case once.
+    Patches as nnU-Net's loader cuts them, without augmentation, one of each case; the last batch is filled up with
+    further patches of the first cases.
 
     Args:
         context: the stage that begins; its trunk still is the previous stage's.
@@ -143,7 +144,9 @@ def _sum_of_squares(
 
 
 def task_logits(context: Context, task: str, size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """A task's head on its own training cases, once each, with their labels.
+    """A task's head on a patch of each of its own training cases, with the labels.
+
+    Patches are loaded four at a time; the last four are filled up with further patches of the first cases.
 
     Args:
         context: a stage.

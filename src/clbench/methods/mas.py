@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import torch
 
-from clbench.methods.base import Context
+from clbench.methods.base import Context, Numbers
 from clbench.methods.fisher import Importance, Parameters, task_logits, trace_normalized
 from clbench.methods.quadratic import QuadraticPenalty
 
@@ -40,9 +40,12 @@ class MAS(QuadraticPenalty):
     def begin_stage(self, context: Context) -> None:
         """Add the previous task's importance and anchor the trunk."""
         total = {name: torch.zeros_like(p) for name, p in context.trunk.items()}
+        images = 0
         for logits, _ in task_logits(context, context.previous_task, 1):
+            images += 1
             for name, value in sensitivity(logits, context.trunk).items():
                 total[name] += value
+        self._trace = sum(float(f.sum()) for f in total.values()) / images
         self._sum = trace_normalized(total)
         if context.memory:
             self._sum = {name: f + context.memory["importance"][name].to(f.device) for name, f in self._sum.items()}
@@ -51,3 +54,7 @@ class MAS(QuadraticPenalty):
     def end_stage(self) -> dict[str, Any]:
         """The importance of all earlier tasks."""
         return {"importance": {name: f.cpu() for name, f in self._sum.items()}}
+
+    def evidence(self) -> Numbers:
+        """The penalty's evidence, and the sum of the previous task's mean sensitivity before it was scaled."""
+        return {**super().evidence(), "sensitivity_trace": self._trace}

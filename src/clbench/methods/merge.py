@@ -25,7 +25,7 @@ def fisher_merged(old: Weights, new: Weights, old_fisher: Weights, new_fisher: W
     merged = []
     for a, b, f, g in zip(old, new, old_fisher, new_fisher, strict=True):
         weight = torch.where(f + g > 0, g / (f + g), torch.full_like(f, 0.5))
-        merged.append(a + weight * (b - a))
+        merged.append(torch.lerp(a, b, weight))
     return merged
 
 
@@ -52,6 +52,11 @@ def ties(vectors: list[Weights], keep: float) -> Weights:
         agree = (torch.sign(stacked) == sign) & (stacked != 0)
         merged.append((stacked * agree).sum(0) / agree.sum(0).clamp(min=1))
     return merged
+
+
+def added(base: Weights, change: Weights, new: Weights) -> Weights:
+    """``base + change``, and exactly ``new`` where the change is the newest task vector's."""
+    return [torch.where(c == n - b, n, b + c) for b, c, n in zip(base, change, new, strict=True)]
 
 
 def _trimmed(vector: Weights, keep: float) -> Weights:
@@ -82,6 +87,7 @@ class Merge(Method):
         """Set the rule; the new trunk's weight of ``wise``, the share ``ties`` keeps, Fisher draws of ``fisher``."""
         self.rule, self.alpha, self.keep, self.samples = rule, alpha, keep, samples
         self._moved = 0.0
+        self._identity = False
 
     @torch.no_grad()
     def begin_stage(self, context: Context) -> None:
@@ -123,7 +129,8 @@ class Merge(Method):
         vectors.append(torch._foreach_sub(new, self._base))
         change = magmax(vectors) if self.rule == "magmax" else ties(vectors, self.keep)
         kept = [change] if self.rule == "magmax" else vectors
-        return list(torch._foreach_add(self._base, change)), {
+        self._identity = len(vectors) == 1 and (self.rule == "magmax" or self.keep >= 1)
+        return added(self._base, change, new), {
             "base": [b.cpu() for b in self._base],
             "plain": [p.cpu() for p in new],
             "vectors": [[v.cpu() for v in vector] for vector in kept],
@@ -139,9 +146,9 @@ class Merge(Method):
         merged = fisher_merged(self._old, new, list(self._old_fisher.values()), list(fisher.values()))
         return merged, {"fisher": {name: f.cpu() for name, f in self._old_fisher.items()}}
 
-    def effect(self) -> float:
-        """How far merging moved the trunk, relative to its norm."""
-        return self._moved
+    def effect(self) -> float | None:
+        """How far merging moved the trunk, relative to its norm; of a lone task vector nothing is claimed."""
+        return None if self._identity else self._moved
 
     def evidence(self) -> Numbers:
         """The same."""

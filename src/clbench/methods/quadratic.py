@@ -71,7 +71,7 @@ class QuadraticPenalty(Method):
         torch._foreach_add_(weight, 1.0)
         torch._foreach_div_(self._parameters, weight)
 
-    def effect(self) -> float:
+    def effect(self) -> float | None:
         """Largest ratio of the penalty's gradient to the task's, of the moments looked at."""
         return self.largest("gradient_ratio")
 

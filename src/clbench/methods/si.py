@@ -39,4 +39,5 @@ class SI(PathPenalty):
 
     def importance_of_stage(self, drift: list[torch.Tensor]) -> list[torch.Tensor]:
         """``relu(omega) / (drift^2 + xi)``."""
+        self._found["loss_fall_on_path"] = sum(float(w.sum()) for w in self._path["omega"])
         return [w.clamp(min=0) / (d**2 + self.xi) for w, d in zip(self._path["omega"], drift, strict=True)]
