@@ -39,6 +39,18 @@ protocols:
       - lwf: {strength: [0, 1.0]}
       - blip: {target_bits: [0, 4.0]}
       - replay: {share: [0, 0.5], cases: 2}
+      - ewc-each: {strength: [0, 1.0], fisher: empirical, update: gradient, cap: true}
+      - si: {strength: [0, 1.0]}
+      - mas: {strength: [0, 1.0]}
+      - rwalk: {strength: [0, 1.0], interval: 1}
+      - finetune-low-rate: {factor: [0.1, 1.0]}
+      - wise: {alpha: [0.5, 1.0]}
+      - ema: {decay: [0, 0.5]}
+      - running-mean
+      - ties
+      - magmax
+      - fisher-merge
+      - blip-strict
   transfer: {targets: [mini-lung], from: [finetune, joint], epochs: [1, 2], fractions: [0.5, 1.0]}
 seeds: [0]
 """
@@ -54,6 +66,7 @@ class TinyRun:
     def jobs(self, baseline: str, protocol: str = "continual") -> list[object]:
         """The jobs of a baseline, by stage."""
         uses = [u for u in self.plan.uses if (u.protocol, u.baseline) == (protocol, baseline)]
+        assert uses, f"no {protocol} baseline {baseline}"
         return [self.plan.job(u.job) for u in sorted(uses, key=lambda u: (u.stage, u.fraction))]
 
     def result(self, job: object) -> dict:

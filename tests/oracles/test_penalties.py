@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from clbench.methods.base import Method
 from clbench.methods.blip import BLIP, fan_in, grown_bits, information_gain, prior_for, quantized
 from clbench.methods.ewc import EWC
+from clbench.methods.l2 import L2
 from clbench.methods.lwf import distillation
 from clbench.methods.quadratic import QuadraticPenalty
 
@@ -94,29 +95,168 @@ def nesterov(update, strength, lr, momentum):
     return float(p)
 
 
-def test_online_ewc_with_gamma_one_equals_joint_training_of_linear_gaussian_tasks():
-    """Diagonal quadratics: the running Fisher with the last optimum as anchor loses nothing, for any number of
-    tasks; fixed anchors per task would count the first task twice."""
-    rng = np.random.default_rng(0)
-    curvature, optimum = rng.uniform(0.5, 2, (3, 4)), rng.normal(size=(3, 4))
-    joint = (curvature * optimum).sum(0) / curvature.sum(0)
-    theta, running = optimum[0], np.zeros(4)
-    for h, best, before in zip(curvature[1:], optimum[1:], curvature[:-1], strict=True):
-        running = 1.0 * running + before
-        theta = (h * best + running * theta) / (h + running)
-    np.testing.assert_allclose(theta, joint, rtol=1e-12)
+def fisher_is(monkeypatch, value):
+    """Let EWC find this Fisher: a tensor, or what a stage's context makes of it."""
+    import clbench.methods.ewc as module
+
+    def estimate(context, *_):
+        return SimpleNamespace(diagonal={"w": value(context) if callable(value) else value}, voxels=8, patches=4)
+
+    monkeypatch.setattr(module, "estimate_fisher", estimate)
+
+
+def train(method, parameter, h, best, momentum=0.0, lr=0.05, steps=400):
+    """Minimise ``sum h/2 (theta - best)^2`` by SGD with the method's hooks."""
+    optimizer = torch.optim.SGD([parameter], lr, momentum)
+    for iteration in range(steps):
+        parameter.grad = h * (parameter.detach() - best)
+        method.after_backward(iteration, lr)
+        optimizer.step()
+        method.after_step(iteration, lr)
+
+
+def sequence(monkeypatch, h, best, momentum=0.0, **settings):
+    """Where EWC ends after tasks with these curvatures and optima: ``(T, n)``; the Fisher is the curvature."""
+    theta, memory = nn.Parameter(best[0].clone()), None
+    for t in range(1, len(h)):
+        fisher_is(monkeypatch, h[t - 1].clone())
+        before = context({"w": theta}, momentum)
+        before.memory = memory
+        method = EWC(strength=1.0, normalize="none", **settings)
+        method.begin_stage(before)
+        train(method, theta, h[t], best[t], momentum)
+        memory = method.end_stage()
+    return theta.detach()
+
+
+def gaussian_tasks(number):
+    torch.manual_seed(number)
+    return torch.rand(number, 4) * 1.5 + 0.5, torch.randn(number, 4)
+
+
+@pytest.mark.parametrize("update", ["gradient", "proximal"])
+@pytest.mark.parametrize("tasks", [2, 3, 6])
+def test_online_ewc_with_gamma_one_equals_joint_training_of_linear_gaussian_tasks(monkeypatch, tasks, update):
+    h, best = gaussian_tasks(tasks)
+    joint = (h * best).sum(0) / h.sum(0)
+    theta = sequence(monkeypatch, h, best, anchor="last", update=update)
+    torch.testing.assert_close(theta, joint, rtol=0, atol=2e-4)
+
+
+def test_an_anchor_per_task_equals_joint_training_of_two_tasks_and_of_no_more(monkeypatch):
+    """theta_t = (h_t b_t + sum_k h_k theta_k) / sum h: later anchors hold the earlier tasks, which count twice."""
+    for tasks in (2, 3, 5):
+        h, best = gaussian_tasks(tasks)
+        joint = (h * best).sum(0) / h.sum(0)
+        ends = [best[0]]
+        for t in range(1, tasks):
+            pulled = sum(h[k] * ends[k] for k in range(t))
+            ends.append((h[t] * best[t] + pulled) / h[: t + 1].sum(0))
+        theta = sequence(monkeypatch, h, best, anchor="each", update="gradient")
+        torch.testing.assert_close(theta, ends[-1], rtol=0, atol=2e-4)
+        assert torch.allclose(theta, joint, atol=2e-3) == (tasks == 2)
+
+
+@pytest.mark.parametrize("gamma", [1.0, 0.6])
+def test_the_two_buffers_of_anchor_each_have_the_gradient_of_the_sum_of_a_penalty_per_task(monkeypatch, gamma):
+    torch.manual_seed(1)
+    fishers, trunks = torch.rand(5, 30), torch.randn(5, 30)
+    fishers[:, :3] = 0
+    fishers[:4, 3:6] = 0
+    memory, theta = None, nn.Parameter(torch.zeros(30))
+    for fisher, trunk in zip(fishers, trunks, strict=True):
+        with torch.no_grad():
+            theta.copy_(trunk)
+        fisher_is(monkeypatch, fisher.clone())
+        before = context({"w": theta})
+        before.memory = memory
+        method = EWC(strength=0.7, gamma=gamma, anchor="each", normalize="none", update="gradient")
+        method.begin_stage(before)
+        memory = method.end_stage()
+    with torch.no_grad():
+        theta.copy_(torch.randn(30))
+    weights = [gamma**age for age in (4, 3, 2, 1, 0)]
+    penalties = [w * (f * (theta - p) ** 2).sum() for w, f, p in zip(weights, fishers, trunks, strict=True)]
+    (expected,) = torch.autograd.grad(0.7 / 2 * sum(penalties), theta)
+    theta.grad = torch.zeros(30)
+    method.after_backward(0, lr=0.1)
+    torch.testing.assert_close(theta.grad, expected, rtol=1e-4, atol=1e-5)
+    assert sum(tensor.numel() for part in memory.values() for tensor in part.values()) == 2 * 30
 
 
 def test_ewc_accumulates_gamma_times_the_old_fisher_plus_the_new(monkeypatch):
-    import clbench.methods.ewc as module
-
-    new = SimpleNamespace(diagonal={"w": torch.tensor([1.0, 3.0])}, voxels=8, patches=4)
-    monkeypatch.setattr(module, "estimate_fisher", lambda context, draws: new)
+    fisher_is(monkeypatch, torch.tensor([1.0, 3.0]))
     method = EWC(gamma=0.5, normalize="none")
     before = context({"w": nn.Parameter(torch.zeros(2))})
     before.memory = {"fisher": {"w": torch.tensor([10.0, 20.0])}}
     method.begin_stage(before)
     assert method.end_stage()["fisher"]["w"].tolist() == [6.0, 13.0]
+
+
+def test_each_tasks_fisher_is_scaled_to_mean_one_before_it_is_added(monkeypatch):
+    fisher_is(monkeypatch, torch.tensor([1.0, 3.0]))
+    before = context({"w": nn.Parameter(torch.zeros(2))})
+    before.memory = {"fisher": {"w": torch.tensor([1.8, 0.2])}}
+    method = EWC(strength=1.0)
+    method.begin_stage(before)
+    torch.testing.assert_close(method.end_stage()["fisher"]["w"], torch.tensor([2.3, 1.7]))
+    assert method.evidence()["fisher_trace"] == 4
+
+
+@pytest.mark.parametrize("update", ["gradient", "proximal"])
+def test_ewc_with_a_fisher_of_one_is_the_l2_anchor_and_at_strength_zero_nothing(monkeypatch, update):
+    torch.manual_seed(2)
+    h, best, start = torch.rand(6), torch.randn(6), torch.randn(6)
+    ends = {}
+    for name, strength, fisher in (("ewc", 0.5, torch.ones(6)), ("l2", 0.5, None), ("zero", 0.0, 9 * torch.rand(6))):
+        fisher_is(monkeypatch, fisher)
+        method = L2(strength=strength) if fisher is None else EWC(strength=strength, normalize="none")
+        method.update = update
+        theta = nn.Parameter(start.clone())
+        method.begin_stage(context({"w": theta}, 0.9))
+        train(method, theta, h, best, 0.9, steps=30)
+        ends[name] = theta.detach()
+    plain = nn.Parameter(start.clone())
+    train(Method(), plain, h, best, 0.9, steps=30)
+    assert torch.equal(ends["ewc"], ends["l2"])
+    assert torch.equal(ends["zero"], plain.detach())
+    assert not torch.allclose(ends["l2"], plain, atol=1e-2)
+
+
+def test_a_proximal_pull_of_unbounded_strength_freezes_what_is_important(monkeypatch):
+    fisher_is(monkeypatch, torch.tensor([1.0, 0.0]))
+    theta = nn.Parameter(torch.tensor([0.3, 0.3]))
+    method = EWC(strength=1e9, normalize="none")
+    method.begin_stage(context({"w": theta}, 0.9))
+    train(method, theta, torch.ones(2), torch.tensor([5.0, 5.0]), 0.9)
+    assert theta.detach().tolist() == pytest.approx([0.3, 5.0], abs=1e-4)
+
+
+@pytest.mark.parametrize("cap", [False, True])
+def test_a_capped_fisher_keeps_gradient_updates_under_the_nesterov_bound_where_an_uncapped_one_diverges(
+    monkeypatch, cap
+):
+    lr, momentum, strength = 0.01, 0.99, 30.0
+    fisher_is(monkeypatch, torch.tensor([1e6, 5.0, 0.01]))
+    theta = nn.Parameter(torch.zeros(3))
+    before = context({"w": theta}, momentum)
+    before.lr = lr
+    method = EWC(strength=strength, normalize="none", update="gradient", cap=cap)
+    method.begin_stage(before)
+    with torch.no_grad():
+        theta += 1
+    optimizer = torch.optim.SGD([theta], lr, momentum, nesterov=True)
+    for iteration in range(4000 if cap else 200):
+        theta.grad = torch.zeros(3)
+        method.after_backward(iteration, lr)
+        optimizer.step()
+    most = float(method._importance[0].max())
+    assert (lr * strength * most < 2 * (1 + momentum) / (1 + 2 * momentum)) == cap
+    assert (bool(torch.isfinite(theta).all()) and float(theta.detach().abs().max()) < 1) == cap
+    if cap:
+        assert method._importance[0].tolist()[2] == pytest.approx(0.01)
+        assert method.evidence()["importance_capped_share"] == pytest.approx(2 / 3)
+    assert method.end_stage()["fisher"]["w"].tolist() == pytest.approx([1e6, 5.0, 0.01])
 
 
 @given(st.floats(0.5, 8), st.integers(2, 4))

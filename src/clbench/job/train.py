@@ -88,8 +88,8 @@ def train(trainee: Trainee, progress: Progress) -> Json:
         progress.at(f"epoch {stage.epoch}/{stage.schedule.epochs}", stage.epoch)
     for name in (*map(snapshot_name, trainee.spec.snapshots), "checkpoint_final"):
         files += [f"model/fold_0/{name}.pth"]
-    files += _write_model(trainee, stage, "checkpoint_final")
     files += _write_memory(trainee, method)
+    files += _write_model(trainee, stage, "checkpoint_final")
     trained = trainee.folder.finish("trained", _account(trainee, stage, method, library), sorted(set(files)))
     resume.unlink(missing_ok=True)
     return trained
@@ -244,7 +244,7 @@ def _account(trainee: Trainee, stage: Stage, method: Method, library: CaseLibrar
         "evidence": {
             "expected": effect is not None,
             "inert": effect is not None and effect == 0,
-            "numbers": {} if effect is None else {"effect": effect, **method.evidence()},
+            "numbers": ({} if effect is None else {"effect": effect}) | method.evidence(),
         },
         "losses": stage.losses,
     }

@@ -94,6 +94,10 @@ class Method:
     def begin_stage(self, context: Context) -> None:
         """Look at the previous stage before the first step; importance is computed here."""
 
+    def rate(self, iteration: int) -> float:
+        """Factor on the learning rate of this step."""
+        return 1.0
+
     def draw(self, iteration: int, keys: tuple[Key, ...]) -> tuple[Key, ...]:
         """Replace cases of the batch that is about to be loaded."""
         return keys
@@ -109,7 +113,10 @@ class Method:
         """Move, clamp or watch the parameters after the optimiser's step."""
 
     def end_stage(self) -> dict[str, Any]:
-        """What must be remembered from this stage, as tensors and plain values."""
+        """What must be remembered from this stage, as tensors and plain values.
+
+        Called once, before the model is written: a method that changes the trunk after training does it here.
+        """
         return {}
 
     def state(self) -> dict[str, Any]:

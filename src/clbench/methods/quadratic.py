@@ -23,13 +23,25 @@ class QuadraticPenalty(Method):
     def __init__(self, strength: float, update: Update) -> None:
         self.strength, self.update = strength, update
 
-    def protect(self, context: Context, importance: dict[str, torch.Tensor]) -> None:
-        """Anchor the trunk where it is, with this importance per parameter; called by ``begin_stage``."""
+    def protect(
+        self,
+        context: Context,
+        importance: dict[str, torch.Tensor],
+        anchor: dict[str, torch.Tensor] | None = None,
+    ) -> None:
+        """Pull towards an anchor with this importance per parameter; called by ``begin_stage``.
+
+        Args:
+            context: the stage that begins.
+            importance: by parameter name; what is not named is not protected.
+            anchor: by the same names; where the trunk is now if None.
+        """
         self.context = context
         self._names = list(importance)
         self._importance = [importance[name] for name in self._names]
         self._parameters = [context.trunk[name] for name in self._names]
-        self._anchor = [p.detach().clone() for p in self._parameters]
+        anchored = context.trunk if anchor is None else anchor
+        self._anchor = [anchored[name].detach().clone() for name in self._names]
 
     @torch.no_grad()
     def after_backward(self, iteration: int, lr: float) -> None:
@@ -59,7 +71,7 @@ class QuadraticPenalty(Method):
         torch._foreach_add_(weight, 1.0)
         torch._foreach_div_(self._parameters, weight)
 
-    def effect(self) -> float:
+    def effect(self) -> float | None:
         """Largest ratio of the penalty's gradient to the task's, of the moments looked at."""
         return self.largest("gradient_ratio")
 
@@ -71,7 +83,7 @@ class QuadraticPenalty(Method):
             **super().evidence(),
             "tensors_protected": len(self._names),
             "tensors_expected": len(self.context.trunk),
-            "importance_zero_share": zero / total,
+            "importance_zero_share": zero / max(1, total),
         }
 
 

@@ -90,7 +90,6 @@ class Stage:
         self.epoch = 0
         self.losses: list[float] = []
         self.seconds = 0.0
-        self.other_cases = 0
 
     def train_epoch(self) -> None:
         """Train one epoch.
@@ -116,11 +115,9 @@ class Stage:
         return range(first, first + self.schedule.iterations)
 
     def _iteration(self, iteration: int) -> torch.Tensor:
-        drawn = self.deck.draw(self.schedule.batch)
-        keys = self.method.draw(iteration, drawn)
-        self.other_cases += sum(new != old for new, old in zip(keys, drawn, strict=True))
+        keys = self.method.draw(iteration, self.deck.draw(self.schedule.batch))
         for group in self.optimizer.param_groups:
-            group["lr"] = self.schedule.rate(self.epoch, iteration)
+            group["lr"] = self.schedule.rate(self.epoch, iteration) * self.method.rate(iteration)
         return self.step(self.load(keys), iteration)
 
     def step(self, batch: Batch, iteration: int) -> torch.Tensor:
@@ -161,7 +158,7 @@ class Stage:
             "method": self.method.state(),
             "deck": self.deck.state(),
             "random": random_state(),
-            "counts": [self.epoch, self.other_cases],
+            "epoch": self.epoch,
             "losses": list(self.losses),
             "seconds": self.seconds,
         }
@@ -175,5 +172,4 @@ class Stage:
         self.method.load_state(state["method"])
         self.deck.load_state(state["deck"])
         set_random_state(state["random"])
-        self.epoch, self.other_cases = state["counts"]
-        self.losses, self.seconds = list(state["losses"]), state["seconds"]
+        self.epoch, self.losses, self.seconds = state["epoch"], list(state["losses"]), state["seconds"]
