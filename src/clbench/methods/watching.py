@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Literal
 
 import torch
@@ -11,7 +12,7 @@ from clbench.methods.fisher import Importance, trace_normalized
 from clbench.methods.quadratic import QuadraticPenalty, Update
 
 
-class PathPenalty(QuadraticPenalty):
+class PathPenalty(QuadraticPenalty, ABC):
     """A quadratic penalty whose importance comes from gradients and steps seen in training.
 
     With ``normalize: trace`` each stage's importance is scaled to mean 1 before it is added, as EWC's Fisher is,
@@ -41,17 +42,17 @@ class PathPenalty(QuadraticPenalty):
         self._start = self._anchor if self._kept else [p.clone() for p in self._before]
         self.prepare()
 
+    @abstractmethod
     def prepare(self) -> None:
         """Lay out what ``watch`` gathers in ``self._path``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def watch(self, iteration: int, gradients: list[torch.Tensor], steps: list[torch.Tensor]) -> None:
         """Take in one step: the task's gradient and the way each parameter went."""
-        raise NotImplementedError
 
+    @abstractmethod
     def importance_of_stage(self, drift: list[torch.Tensor]) -> list[torch.Tensor]:
         """The stage's importance, given how far each parameter went from the stage's beginning."""
-        raise NotImplementedError
 
     def after_backward(self, iteration: int, lr: float) -> None:
         """Keep the task's own gradient, then add the penalty's."""
