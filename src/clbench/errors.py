@@ -35,18 +35,6 @@ class DefinitionError(ClbenchError):
         super().__init__("\n".join(map(str, problems)))
 
 
-class NotReproduced(ClbenchError):
-    """A run's numbers differ from its reference's."""
-
-    exit_code = 1
-
-
-class JobFailed(ClbenchError):
-    """At least one job of a run ended with an error."""
-
-    exit_code = 3
-
-
 class MissingEnvironment(ClbenchError):
     """Data, disk space or software that a run needs is not there."""
 

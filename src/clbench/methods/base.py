@@ -55,11 +55,6 @@ class Context:
         """The task of the previous stage."""
         return self.earlier[-1]
 
-    @property
-    def previous_cases(self) -> tuple[Key, ...]:
-        """The training cases of the previous stage."""
-        return tuple((self.previous_task, case) for case in self.cases[self.previous_task])
-
     def moment(self, iteration: int) -> str | None:
         """``first``, ``middle`` or ``last`` at the end of that epoch, else None: when evidence is taken."""
         epochs = self.iterations // self.epoch_iterations

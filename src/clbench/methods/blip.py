@@ -10,7 +10,6 @@ import torch
 from clbench.methods.base import Context, Method, Numbers
 from clbench.methods.fisher import Importance, estimate_fisher
 
-Tensors = dict[str, torch.Tensor]
 BOX = 1 - 2.0**-20
 
 
