@@ -26,6 +26,7 @@ PROTOCOL_TITLES = {
     "from-scratch": "each task alone, from a fresh network",
     "joint": "all tasks at once, as many iterations as the whole sequence",
     "joint-equal": "all tasks at once, as many iterations as one stage",
+    "cumulative": "one task after another, with the cases of all tasks so far in every stage",
 }
 
 
@@ -50,6 +51,7 @@ def benchmark_info(resolved: Resolved) -> BenchmarkInfo:
     names = [] if protocols.from_scratch is None else ["from-scratch"]
     if protocols.joint is not None:
         names += ["joint" if budget == "full" else "joint-equal" for budget in protocols.joint.budgets]
+    names += [] if protocols.cumulative is None else ["cumulative"]
     baselines = [BaselineInfo(name, PROTOCOL_TITLES[name]) for name in names]
     if protocols.continual is not None:
         baselines += [BaselineInfo(variant.name, variant.title) for variant in resolved.baselines]

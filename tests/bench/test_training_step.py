@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from clbench.job.assembly import assemble
 from clbench.job.prepare import prepare
 from clbench.job.stage import trainee_of
-from clbench.job.train import assemble
 from clbench.run import Places
 from clbench.store import Store
 from clbench.training.stage import Stage

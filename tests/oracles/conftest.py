@@ -27,7 +27,8 @@ def stage() -> Callable[..., Context]:
 
     def make(trunk: dict[str, torch.nn.Parameter], **given: Any) -> Context:
         fields: dict[str, Any] = {
-            "network": None, "earlier": ("a",), "cases": {"a": ("case",)}, "patches": None, "memory": None,
+            "network": None, "task": "b", "earlier": ("a",), "cases": {"a": ("case",)}, "patches": None,
+            "batches": None, "task_loss": None, "memory": None,
             "iterations": 10, "epoch_iterations": given.get("iterations", 10), "batch": 2, "lr": 0.1, "momentum": 0.0,
             "rng": np.random.default_rng(0),
         }  # fmt: skip

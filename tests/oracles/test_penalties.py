@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from clbench.methods.base import Method
+from clbench.methods.base import Context, Method
 from clbench.methods.blip import BLIP, fan_in, grown_bits, information_gain, prior_for, quantized
 from clbench.methods.ewc import EWC
 from clbench.methods.l2 import L2
@@ -19,14 +19,10 @@ from clbench.methods.quadratic import QuadraticPenalty
 
 
 def context(parameters, momentum=0.0, iterations=10, **more):
-    return SimpleNamespace(
-        trunk=parameters,
-        momentum=momentum,
-        moment=lambda iteration: "last",
-        memory=None,
-        iterations=iterations,
-        **more,
-    )
+    fields = {"memory": None, "iterations": iterations, "lr": 0.1, **more}
+    made = SimpleNamespace(trunk=parameters, momentum=momentum, moment=lambda iteration: "last", **fields)
+    made.recalled = lambda part: Context.recalled(made, part)
+    return made
 
 
 def penalty(strength, update, anchor, importance, momentum=0.0):

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from clbench.definitions.base import Count, Int, Name, Record, Text
 from clbench.definitions.sources import Source
 
-RESERVED_BASELINES = ("from-scratch", "joint", "joint-equal")
+RESERVED_BASELINES = ("from-scratch", "joint", "joint-equal", "cumulative")
 """Names that stand for protocols in every table and that no baseline may carry."""
 
 

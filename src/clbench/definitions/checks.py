@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from clbench.definitions.models import Benchmark, Protocols, TaskCard
+from clbench.definitions.models import Benchmark, Protocols, TaskCard, Variant
 from clbench.definitions.reading import Finding
+from clbench.definitions.scenarios import SCENARIOS, Scenario
 from clbench.definitions.suggest import suggestion
 from clbench.definitions.yaml_source import KeyPath
 
@@ -39,9 +40,69 @@ def _twice(path: KeyPath, values: Sequence[object]) -> Iterator[Finding]:
 def protocol_findings(benchmark: Benchmark) -> Iterator[Finding]:
     """Definitions that run nothing, and sequences too short to forget."""
     if benchmark.protocols == Protocols():
-        yield ("protocols",), "nothing would run; valid: from-scratch, joint, continual, transfer"
-    if benchmark.protocols.continual and len(benchmark.sequence) == 1:
-        yield ("sequence",), "has one task; the continual protocol needs two or more"
+        yield ("protocols",), "nothing would run; valid: from-scratch, joint, cumulative, continual, transfer"
+    if (benchmark.protocols.continual or benchmark.protocols.cumulative) and len(benchmark.sequence) == 1:
+        yield ("sequence",), "has one task; to learn one after another needs two or more"
+
+
+def order_findings(benchmark: Benchmark) -> Iterator[Finding]:
+    """Further orders that are none: of other tasks, or one that is there already."""
+    for index, order in enumerate(benchmark.orders):
+        if sorted(order) != sorted(benchmark.sequence):
+            yield ("orders", index), f"must hold each task of the sequence once: {', '.join(benchmark.sequence)}"
+        elif order in benchmark.all_orders[: index + 1]:
+            yield ("orders", index), "is listed twice, or is the sequence itself; leave it out"
+
+
+def head_findings(benchmark: Benchmark) -> Iterator[Finding]:
+    """Heads that are not the scenario's."""
+    rules, heads = SCENARIOS[benchmark.scenario], benchmark.heads
+    for key, value, valid in (
+        ("new_stage", heads.new_stage, rules.new_stage),
+        ("evaluate_with", heads.evaluate_with, rules.evaluate_with),
+    ):
+        if value and value not in valid:
+            message = f"{value!r} is not for {benchmark.scenario}, {rules.words}"
+            yield ("heads", key), f"{message}; valid: {', '.join(valid)}"
+
+
+def label_findings(benchmark: Benchmark, tasks: Mapping[str, TaskCard]) -> Iterator[Finding]:
+    """Tasks whose labels do not suit the scenario or the heads."""
+    places = ((index, name) for index, name in enumerate(benchmark.sequence) if name in tasks)
+    known = [(index, name, list(tasks[name].labels)) for index, name in places]
+    for index, name, labels in known:
+        if message := _label_message(benchmark, name, labels, known[0], known[:index]):
+            yield ("sequence", index), message
+
+
+_Known = tuple[int, str, list[str]]
+
+
+def _label_message(
+    benchmark: Benchmark, name: str, labels: list[str], first: _Known, before: Sequence[_Known]
+) -> str | None:
+    if benchmark.scenario == "domain-incremental" and labels != first[2]:
+        return f"{name} has {_list(labels)} where {first[1]} has {_list(first[2])}; domains have the same labels"
+    if benchmark.scenario == "class-incremental":
+        for _, other, theirs in before:
+            if shared := [label for label in labels if label in theirs]:
+                return f"{name} and {other} both have {_list(shared)}; each task must bring classes of its own"
+    one_head = benchmark.new_head == "copy-last" or benchmark.evaluate_with == "last"
+    if benchmark.scenario == "task-incremental" and one_head and len(labels) != len(first[2]):
+        return f"{name} has {len(labels)} labels and {first[1]} {len(first[2])}; one head can't serve both"
+    return None
+
+
+def _list(labels: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(labels[:-1]), labels[-1]]))
+
+
+def scenario_message(variant: Variant, scenario: Scenario) -> str | None:
+    """Why a baseline can't be run in a scenario; None if it can."""
+    if scenario in variant.scenarios:
+        return None
+    defined = " or ".join(f"{name}, {SCENARIOS[name].words}" for name in variant.scenarios)
+    return f"method {variant.method} is not defined for {scenario}, {SCENARIOS[scenario].words}; it is for {defined}"
 
 
 def patch_findings(benchmark: Benchmark) -> Iterator[Finding]:

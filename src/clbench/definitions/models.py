@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field
 
@@ -12,6 +11,7 @@ from clbench.definitions.base import Count, Flag, Name, Natural, Record, Text
 from clbench.definitions.cards import RESERVED_BASELINES, BaselineCard, Setting, TaskCard
 from clbench.definitions.protocols import (
     Continual,
+    Cumulative,
     Entry,
     FromScratch,
     Joint,
@@ -19,7 +19,18 @@ from clbench.definitions.protocols import (
     Transfer,
     Values,
 )
-from clbench.definitions.sections import Backbone, Budget, Epoch, Heads, Iterations, Optimizer, Sample
+from clbench.definitions.scenarios import SCENARIOS, Scenario
+from clbench.definitions.sections import (
+    Backbone,
+    Budget,
+    Epoch,
+    Evaluation,
+    Heads,
+    Iterations,
+    NewHead,
+    Optimizer,
+    Sample,
+)
 from clbench.definitions.sources import KitsSource, MsdSource, Source
 
 __all__ = [
@@ -30,6 +41,7 @@ __all__ = [
     "Benchmark",
     "Budget",
     "Continual",
+    "Cumulative",
     "Entry",
     "Epoch",
     "Files",
@@ -43,6 +55,7 @@ __all__ = [
     "Protocols",
     "Resolved",
     "Sample",
+    "Scenario",
     "Setting",
     "Source",
     "TaskCard",
@@ -63,10 +76,13 @@ class Benchmark(Record):
     """One line for people."""
     extends: Text | None = None
     """Another definition whose keys hold wherever this one does not write its own."""
-    scenario: Literal["task-incremental"]
-    """What a stage adds: a task with its own head, known when it is tested."""
+    scenario: Scenario
+    """What a stage adds: a task with its own head, known when it is tested; the same labels from another domain,
+    under one head; or classes to one softmax, with no task known when it is tested."""
     sequence: tuple[str, ...] = Field(min_length=1)
     """The tasks in the order in which they are learnt."""
+    orders: tuple[tuple[str, ...], ...] = ()
+    """Further orders of the same tasks, in which all baselines of the continual protocol learn them too."""
     heads: Heads = Heads()
     """What becomes of the heads."""
     backbone: Backbone
@@ -81,6 +97,21 @@ class Benchmark(Record):
     """What is run."""
     seeds: tuple[Natural, ...] = Field(min_length=1)
     """Everything is run once for each seed."""
+
+    @property
+    def all_orders(self) -> tuple[tuple[str, ...], ...]:
+        """The sequence, then the further orders."""
+        return (self.sequence, *self.orders)
+
+    @property
+    def new_head(self) -> NewHead:
+        """How a new stage's head begins."""
+        return self.heads.new_stage or SCENARIOS[self.scenario].new_stage[0]
+
+    @property
+    def evaluate_with(self) -> Evaluation:
+        """The head that a task is evaluated with."""
+        return self.heads.evaluate_with or SCENARIOS[self.scenario].evaluate_with[0]
 
 
 class Variant(Record):
@@ -100,6 +131,8 @@ class Variant(Record):
     """The method's source file."""
     watches_first_stage: Flag
     """Whether the first stage differs from plain training."""
+    scenarios: tuple[Scenario, ...]
+    """The scenarios that the method is defined for."""
     settings: dict[str, Setting]
     """Every setting of the method, defaults filled in."""
 

@@ -43,6 +43,10 @@ class Joint(Record):
     """``full``: as many iterations as the whole sequence; ``equal``: as many as one stage."""
 
 
+class Cumulative(Record):
+    """The tasks learnt one after another, each stage with the cases of all tasks so far."""
+
+
 class Continual(Record):
     """The tasks learnt one after another."""
 
@@ -73,6 +77,8 @@ class Protocols(Record):
     """Each task alone."""
     joint: Joint | None = None
     """All tasks at once."""
+    cumulative: Cumulative | None = None
+    """One task after another, none of the earlier cases ever put away."""
     continual: Continual | None = None
     """One task after another."""
     transfer: Transfer | None = None

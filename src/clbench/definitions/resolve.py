@@ -159,6 +159,8 @@ class _Resolution:
         for variant in () if findings else expanded(baseline, written):
             if any(variant.name == other.name for other in self.variants):
                 self._refuse(path, f"{variant.name!r} is listed twice; leave it out once")
+            elif message := checks.scenario_message(variant, self.benchmark.scenario):
+                self._refuse(path, f"{variant.name!r}: {message}")
             else:
                 self.variants.append(variant)
 
@@ -169,6 +171,12 @@ class _Resolution:
         yield from empty
         yield from checks.repetitions(benchmark)
         yield from checks.transfer_findings(benchmark)
+        if sound("orders") and sound("sequence"):
+            yield from checks.order_findings(benchmark)
+        if sound("heads") and sound("scenario"):
+            yield from checks.head_findings(benchmark)
+        if sound("heads") and sound("scenario") and sound("sequence"):
+            yield from checks.label_findings(benchmark, self._cards())
         if sound("protocols") and sound("sequence") and not empty:
             yield from checks.protocol_findings(benchmark)
         if sound("protocols", "continual") and sound("protocols", "joint") and not empty:

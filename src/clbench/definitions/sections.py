@@ -8,14 +8,18 @@ from pydantic import Discriminator, Field, Tag
 
 from clbench.definitions.base import Count, Flag, Float, Natural, Positive, Record
 
+NewHead = Literal["reinit", "copy-last", "shared", "grow"]
+Evaluation = Literal["own", "last"]
+
 
 class Heads(Record):
-    """What becomes of the segmentation layers along a sequence."""
+    """What becomes of the segmentation layers along a sequence; what is left out is the scenario's own."""
 
-    new_stage: Literal["reinit"] = "reinit"
-    """How a new stage's head begins: freshly initialised."""
-    evaluate_with: Literal["own"] = "own"
-    """The head that a task is evaluated with: its own, stored when it was learnt."""
+    new_stage: NewHead | None = None
+    """How a new stage's head begins: freshly initialised, as a copy of the last one, as the one head that all
+    tasks share, or as new classes beside the old ones in one softmax."""
+    evaluate_with: Evaluation | None = None
+    """The head that a task is evaluated with: its own, stored when it was learnt, or the last one."""
 
 
 class Backbone(Record):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from clbench.definitions.scenarios import SCENARIOS, Scenario
 from clbench.definitions.setting_types import SettingType, Value, setting_type
 from clbench.definitions.suggest import suggestion
 from clbench.errors import DefinitionError, Problem
@@ -24,6 +25,7 @@ class Signature:
     title: str
     settings: Mapping[str, SettingType]
     watches_first_stage: bool
+    scenarios: tuple[Scenario, ...]
 
     def problem(self, setting: str, value: Value) -> str | None:
         """What is wrong with giving ``setting`` this value, or None."""
@@ -60,11 +62,11 @@ def read_signature(file: Path) -> Signature:
     """
     lineage = _method(file)
     problems: list[Problem] = []
-    settings = _settings(lineage, problems)
+    settings, scenarios = _settings(lineage, problems), _scenarios(lineage, problems)
     if problems:
         raise DefinitionError(problems)
     title = (ast.get_docstring(lineage[0].node) or "").partition("\n")[0]
-    return Signature(file, file.stem, title, settings, _watches(lineage))
+    return Signature(file, file.stem, title, settings, _watches(lineage), scenarios)
 
 
 def _method(file: Path) -> list[_Class]:
@@ -142,6 +144,22 @@ def _watches(lineage: list[_Class]) -> bool:
     said = (value for item in lineage for value in _assigned(item.node, "watches_first_stage"))
     value = next(said, None)
     return isinstance(value, ast.Constant) and value.value is True
+
+
+def _scenarios(lineage: list[_Class], problems: list[Problem]) -> tuple[Scenario, ...]:
+    """What the nearest ``scenarios`` lists; all of them if there is none."""
+    every = tuple(SCENARIOS)
+    for item in lineage:
+        for value in _assigned(item.node, "scenarios"):
+            try:
+                said = ast.literal_eval(value)
+            except ValueError:
+                said = None
+            if isinstance(said, tuple) and said and set(said) <= set(every):
+                return tuple(name for name in every if name in said)
+            message = f"must be a tuple of some of {', '.join(every)}, written out"
+            problems.append(Problem(item.file, value.lineno, f"{item.node.name}.scenarios", message))
+    return every
 
 
 def _assigned(node: ast.ClassDef, name: str) -> Iterator[ast.expr]:

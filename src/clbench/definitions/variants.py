@@ -28,6 +28,7 @@ def expanded(baseline: ReadBaseline, written: Mapping[str, Any]) -> Iterator[Var
             method=card.method,
             method_file=signature.file,
             watches_first_stage=signature.watches_first_stage,
+            scenarios=signature.scenarios,
             settings=signature.complete({**card.settings, **chosen}),
         )
 

@@ -9,9 +9,12 @@ import torch
 
 from clbench.evaluation.metrics import measure_case
 from clbench.evaluation.sliding_window import predict_logits
+from clbench.job.assembly import take_over
 from clbench.job.progress import Progress
-from clbench.job.train import Trainee, load_model, snapshot_name
+from clbench.job.train import snapshot_name
+from clbench.job.trainee import Trainee, load_model
 from clbench.network.heads import MultiHeadNetwork
+from clbench.network.losses import own_labels
 from clbench.nnunet.checkpoint import MIRROR_AXES
 from clbench.nnunet.loader import CaseLibrary
 from clbench.nnunet.parts import NnunetParts
@@ -51,20 +54,20 @@ def cases_to_evaluate(trainee: Trainee) -> int:
 
 def load_network(trainee: Trainee, name: str) -> MultiHeadNetwork:
     """A model of the stage with all its heads."""
-    saved = load_model(trainee.folder, name)
-    first = trainee.spec.tasks[0]
-    network = MultiHeadNetwork(trainee.parts(first).network(), first)
-    network.load_trunk(saved["network_weights"])
-    for task, weights in saved["clbench"]["heads"].items():
-        network.add_head(task, weights, frozen=True)
+    network = MultiHeadNetwork(trainee.parts(trainee.spec.tasks[0]).network(), trainee.spec.heads)
+    take_over(network, load_model(trainee.folder, name), trainable=())
     return network.place(trainee.device, trainee.memory_format).eval()
 
 
 def _case(trainee: Trainee, network: MultiHeadNetwork, library: CaseLibrary, task: str, case: str) -> Iterator[Json]:
     """Predict one case and measure it."""
-    parts, prepared = trainee.parts(task), trainee.prepared.tasks[task]
+    prepared = trainee.prepared.tasks[task]
+    head = task if trainee.job.evaluate_with == "own" else trainee.spec.tasks[0]
     data, _, _, properties = library.load_case((task, case))
-    prediction = predict_case(network, parts, task, np.asarray(data[:]), properties, trainee.spec.mirror)
+    labels = predict_case(
+        network, trainee.predicting(head), head, np.asarray(data[:]), properties, trainee.spec.mirror
+    )
+    prediction = own_labels(torch.from_numpy(labels), network.channels(head)).numpy()
     ending = prepared.dataset_json["file_ending"]
     reference = read_label(str(prepared.raw / "labelsTr" / f"{case}{ending}"), prepared.dataset_json)
     voxel_ml = float(np.prod(properties["spacing"])) / 1000
@@ -75,7 +78,7 @@ def _case(trainee: Trainee, network: MultiHeadNetwork, library: CaseLibrary, tas
 def predict_case(
     network: MultiHeadNetwork, parts: NnunetParts, task: str, data: np.ndarray, properties: Json, mirror: bool
 ) -> np.ndarray:
-    """The label map of a preprocessed case in its native space, by one task's head.
+    """The label map of a preprocessed case in its native space, by one task's head or the softmax it is part of.
 
     Args:
         network: in evaluation mode.
@@ -88,7 +91,7 @@ def predict_case(
 
     def forward(tiles: torch.Tensor) -> torch.Tensor:
         with torch.autocast("cuda", enabled=parts.device.type == "cuda"):
-            return network.logits(task, network.features(_as_trained(tiles))[:1])[0]
+            return network.logits(task, network.features(_as_trained(tiles), task)[:1])[0]
 
     def _as_trained(tiles: torch.Tensor) -> torch.Tensor:
         cuda = parts.device.type == "cuda"

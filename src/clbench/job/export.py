@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from clbench.errors import ClbenchError, CorruptArtifact, MissingEnvironment
+from clbench.job.evaluate import load_network
 from clbench.job.stage import trainee_of
-from clbench.job.train import load_model
-from clbench.network.heads import HEAD_PREFIX
+from clbench.job.train import on_cpu
+from clbench.job.trainee import load_model
 from clbench.nnunet.checkpoint import write_model
 from clbench.plan import Job, Plan
 from clbench.store import Store
@@ -37,13 +38,12 @@ def export(plan: Plan, job: Job, store: Store, target: Path, head: str | None = 
         saved = load_model(trainee.folder, "checkpoint_final")
     except CorruptArtifact as error:
         raise MissingEnvironment(f"{error}; `clbench run` trains {job.title} again") from error
-    heads = saved["clbench"]["heads"]
-    task = head or trainee.spec.tasks[0]
-    if task not in heads:
-        raise ClbenchError(f"{job.title} has no head {task!r}; it has {', '.join(sorted(heads))}")
-    weights = saved["network_weights"] | {HEAD_PREFIX + name: value for name, value in heads[task].items()}
+    task, known = head or trainee.spec.tasks[0], trainee.spec.so_far
+    if task not in known:
+        raise ClbenchError(f"{job.title} has no head {task!r}; it has {', '.join(sorted(known))}")
+    network = load_network(trainee, "checkpoint_final")
     write_model(
-        target, "checkpoint_final", trainee.parts(task), weights, saved["optimizer_state"], saved["current_epoch"],
-        trainee.spec.mirror, {},
+        target, "checkpoint_final", trainee.predicting(task), on_cpu(network.nnunet_weights(task)),
+        saved["optimizer_state"], saved["current_epoch"], trainee.spec.mirror, {},
     )  # fmt: skip
     return task

@@ -10,7 +10,8 @@ from clbench.errors import CorruptArtifact
 from clbench.job.evaluate import cases_to_evaluate, evaluate
 from clbench.job.prepare import Prepared
 from clbench.job.progress import Progress
-from clbench.job.train import Trainee, train
+from clbench.job.train import train
+from clbench.job.trainee import Trainee
 from clbench.plan import Job, Plan, StageSpec
 from clbench.store import Json, Store
 

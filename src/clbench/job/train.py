@@ -1,72 +1,26 @@
-"""A stage's training: put the parts together, train epoch by epoch, keep what the next stage needs."""
+"""A stage's training: epoch by epoch, resumed where it was killed, and what the next stage needs of it."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import io
 import resource
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import numpy as np
 import torch
 
-from clbench.data.splits import training_cases
-from clbench.errors import CorruptArtifact
-from clbench.job.prepare import Prepared
+from clbench.job.assembly import assemble
+from clbench.job.method import naming, require_finite, require_plain
 from clbench.job.progress import Progress
-from clbench.methods.base import Context, Method
-from clbench.network.batch import Batch, Key
-from clbench.network.heads import HEAD_PREFIX, MultiHeadNetwork, Weights
+from clbench.job.trainee import Trainee
+from clbench.methods.base import Method
+from clbench.network.heads import Weights
+from clbench.network.own import OwnWeights
 from clbench.nnunet import checkpoint
-from clbench.nnunet.loader import CaseLibrary, plain_loader, training_loader
-from clbench.nnunet.parts import NnunetParts
-from clbench.plan import Job, StageSpec
-from clbench.store import JobFolder, Json, write_atomic
-from clbench.training.deck import Deck
-from clbench.training.randomness import seed_all
-from clbench.training.stage import Schedule, Stage
-
-INITIALISE, BEGIN, TRAIN, DECK, METHOD = range(5)
-"""What a stage draws random numbers for: each has a stream of its own, so that none disturbs another."""
-
-
-@dataclass(frozen=True)
-class Trainee:
-    """What a stage's training is made of.
-
-    Attributes:
-        job: its row in the plan.
-        spec: what the row says.
-        folder: where its artifacts go.
-        parent: the previous stage's folder, if there is one.
-        prepared: the benchmark's data.
-        device: where it trains.
-    """
-
-    job: Job
-    spec: StageSpec
-    folder: JobFolder
-    parent: JobFolder | None
-    prepared: Prepared
-    device: torch.device
-
-    def parts(self, task: str) -> NnunetParts:
-        """nnU-Net's parts for a task."""
-        return NnunetParts(self.prepared.plans, self.prepared.tasks[task].dataset_json, self.device)
-
-    @property
-    def memory_format(self) -> torch.memory_format:
-        """Channels last is faster on CPU; on CUDA as nnU-Net does."""
-        return torch.contiguous_format if self.device.type == "cuda" else torch.channels_last_3d
-
-    def stream(self, purpose: int) -> list[int]:
-        """The seed of one of the stage's random streams."""
-        return [self.spec.seed, self.spec.stage, purpose]
+from clbench.nnunet.loader import CaseLibrary
+from clbench.store import Json, write_atomic
+from clbench.training.stage import Stage
 
 
 def train(trainee: Trainee, progress: Progress) -> Json:
@@ -77,7 +31,7 @@ def train(trainee: Trainee, progress: Progress) -> Json:
     """
     stage, method, library = assemble(trainee)
     resume = trainee.folder.path / "resume.pth"
-    _take_up(stage, resume)
+    _take_up(trainee, stage, resume)
     files: list[str] = []
     while stage.epoch < stage.schedule.epochs:
         stage.train_epoch()
@@ -100,112 +54,10 @@ def snapshot_name(epoch: int) -> str:
     return f"checkpoint_epoch{epoch:04d}"
 
 
-def assemble(trainee: Trainee) -> tuple[Stage, Method, CaseLibrary]:
-    """Network, data and method of a stage, told of the previous one and ready for the first step."""
-    spec, parts = trainee.spec, trainee.parts(trainee.spec.tasks[0])
-    network = _network(trainee)
-    schedule = Schedule(
-        spec.epochs, spec.iterations, spec.batch, spec.lr, spec.momentum, spec.weight_decay, spec.warmup
-    )
-    tasks = trainee.prepared.tasks
-    cases = {task: tasks[task].train for task in spec.earlier}
-    own = {task: training_cases(tasks[task].train, spec.fraction, spec.seed) for task in spec.tasks}
-    library = CaseLibrary({task: tasks[task].preprocessed for task in (*spec.earlier, *spec.tasks)})
-    method = load_method(Path(trainee.job.method_file), spec.settings)
-    start = time.perf_counter()
-    _begin(trainee, method, network, library, {**cases, **own})
-    begun = time.perf_counter() - start
-    loader = training_loader(library, parts, spec.mirror)
-    if parts.compiles:
-        network.compile_trunk()
-    seed_all(trainee.stream(TRAIN))
-
-    def load(keys: tuple[Key, ...]) -> Batch:
-        return loader.load(keys).to(trainee.device, trainee.memory_format)
-
-    deck = Deck(own, trainee.stream(DECK))
-    stage = Stage(network, parts.loss(), schedule, method, deck, load, trainee.device)
-    stage.seconds = begun
-    return stage, method, library
-
-
-def _network(trainee: Trainee) -> MultiHeadNetwork:
-    """A fresh network with a head per task of the stage; of a later stage, the previous trunk and heads."""
-    spec = trainee.spec
-    seed_all(trainee.stream(INITIALISE))
-    network = MultiHeadNetwork(trainee.parts(spec.tasks[0]).network(), spec.tasks[0])
-    for task in spec.tasks[1:]:
-        weights = trainee.parts(task).network().state_dict()
-        head = {k.removeprefix(HEAD_PREFIX): v for k, v in weights.items() if k.startswith(HEAD_PREFIX)}
-        network.add_head(task, head, frozen=False)
-    if trainee.parent is not None:
-        previous = load_model(trainee.parent, "checkpoint_final")
-        network.load_trunk(previous["network_weights"])
-        for task in spec.earlier:
-            network.add_head(task, previous["clbench"]["heads"][task], frozen=True)
-    return network.place(trainee.device, trainee.memory_format)
-
-
-def load_model(folder: JobFolder, name: str) -> dict[str, Any]:
-    """A finished stage's checkpoint, checked against the checksums in its ``trained`` document.
-
-    Raises:
-        CorruptArtifact: it is missing or damaged.
-    """
-    if folder.check("trained") is None:
-        raise CorruptArtifact(folder.path / "trained.json", "is missing")
-    return checkpoint.load(folder.path / "model" / "fold_0" / f"{name}.pth")
-
-
-def load_method(file: Path, settings: dict[str, Any]) -> Method:
-    """Make a method from its source file: the class in it that is a ``Method`` and that no other
-    class there derives from."""
-    spec = importlib.util.spec_from_file_location(f"clbench.methods.{file.stem}", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    own = [
-        value for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Method) and value.__module__ == module.__name__
-    ]  # fmt: skip
-    (chosen,) = (one for one in own if not any(issubclass(other, one) for other in own if other is not one))
-    method: Method = chosen(**settings)
-    return method
-
-
-def _begin(
-    trainee: Trainee,
-    method: Method,
-    network: MultiHeadNetwork,
-    library: CaseLibrary,
-    cases: dict[str, tuple[str, ...]],
-) -> None:
-    """Let the method look at the previous stage; its random numbers are its own."""
-    spec = trainee.spec
-    seed_all(trainee.stream(BEGIN))
-    patches = plain_loader(library, trainee.parts(spec.tasks[0]))
-
-    def load(keys: Sequence[Key]) -> Batch:
-        return patches.load(keys).to(trainee.device, trainee.memory_format)
-
-    context = Context(
-        network=network, trunk=network.trunk_parameters(), earlier=spec.earlier, cases=cases, patches=load,
-        memory=_read_memory(trainee), iterations=spec.epochs * spec.iterations, epoch_iterations=spec.iterations,
-        batch=spec.batch, lr=spec.lr, momentum=spec.momentum, rng=np.random.default_rng(trainee.stream(METHOD)),
-    )  # fmt: skip
-    method.begin_stage(context)
-
-
-def _read_memory(trainee: Trainee) -> dict[str, Any] | None:
-    """What the method remembered at the end of the previous stage, if that stage was its own."""
-    if trainee.parent is None or not (trainee.parent.path / "memory.pth").exists():
-        return None
-    return checkpoint.load(trainee.parent.path / "memory.pth")
-
-
 def _write_memory(trainee: Trainee, method: Method) -> list[str]:
-    memory = method.end_stage()
+    with naming(trainee.spec.method, "end_stage"):
+        memory = method.end_stage()
+        require_plain(memory)
     if not memory:
         return []
     checkpoint.save(trainee.folder.path / "memory.pth", memory)
@@ -214,16 +66,21 @@ def _write_memory(trainee: Trainee, method: Method) -> list[str]:
 
 def _write_model(trainee: Trainee, stage: Stage, name: str) -> list[str]:
     network, task = stage.network, trainee.spec.tasks[0]
-    heads: dict[str, Weights] = {
-        known: {k: v.cpu().contiguous() for k, v in network.head_weights(known).items()} for known in network.heads
-    }
+    kept = {
+        "heads": {known: on_cpu(network.head_weights(known)) for known in network.heads},
+        "own": {known: cast(OwnWeights, own).content() for known, own in network.own.items()},
+        "shared": on_cpu(network.shared_of(task)), "stage": trainee.spec.stage,
+    }  # fmt: skip
     written = checkpoint.write_model(
-        trainee.folder.path / "model", name, trainee.parts(task),
-        {k: v.cpu().contiguous() for k, v in network.nnunet_weights(task).items()},
-        stage.optimizer.state_dict(), stage.epoch, trainee.spec.mirror,
-        {"clbench": {"heads": heads, "stage": trainee.spec.stage}},
+        trainee.folder.path / "model", name, trainee.predicting(task), on_cpu(network.nnunet_weights(task)),
+        stage.optimizer.state_dict(), stage.epoch, trainee.spec.mirror, {"clbench": kept},
     )  # fmt: skip
     return [f"model/{file}" for file in written]
+
+
+def on_cpu(weights: Weights) -> Weights:
+    """Copies as checkpoints hold them."""
+    return {name: value.cpu().contiguous() for name, value in weights.items()}
 
 
 def _account(trainee: Trainee, stage: Stage, method: Method, library: CaseLibrary) -> Json:
@@ -231,7 +88,10 @@ def _account(trainee: Trainee, stage: Stage, method: Method, library: CaseLibrar
     kept = method.kept_cases()
     memory = trainee.folder.path / "memory.pth"
     remembered = (memory.stat().st_size if memory.exists() else 0) + sum(map(library.bytes_of, kept))
-    effect = method.effect()
+    with naming(trainee.spec.method, "evidence"):
+        effect = method.effect()
+        numbers = ({} if effect is None else {"effect": effect}) | method.evidence()
+        require_finite(numbers)
     return {
         "cost": {
             "train_seconds": stage.seconds,
@@ -244,7 +104,7 @@ def _account(trainee: Trainee, stage: Stage, method: Method, library: CaseLibrar
         "evidence": {
             "expected": effect is not None,
             "inert": effect is not None and effect == 0,
-            "numbers": ({} if effect is None else {"effect": effect}) | method.evidence(),
+            "numbers": numbers,
         },
         "losses": stage.losses,
     }
@@ -258,7 +118,7 @@ def _save_resume(path: Path, state: dict[str, Any]) -> None:
     write_atomic(path, data + hashlib.sha256(data).digest())
 
 
-def _take_up(stage: Stage, path: Path) -> None:
+def _take_up(trainee: Trainee, stage: Stage, path: Path) -> None:
     """Go on from a killed attempt; a damaged file is put away and training begins anew."""
     if not path.exists():
         return
@@ -268,5 +128,6 @@ def _take_up(stage: Stage, path: Path) -> None:
         print(f"{path} is damaged; training begins anew", flush=True)
         path.unlink()
         return
-    stage.load_state(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
+    with naming(trainee.spec.method, "load_state"):
+        stage.load_state(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
     print(f"resuming after epoch {stage.epoch}", flush=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -22,12 +22,16 @@ class Context:
     """What a method sees of the stage that begins.
 
     Attributes:
-        network: its trunk still is the previous stage's; its heads are those of all earlier tasks, frozen,
-            and the new one.
-        trunk: the trunk's parameters by name: what a method may protect or change.
+        network: its trunk still is the previous stage's; its heads are those of all earlier tasks, frozen
+            where each task has its own, and the new one.
+        trunk: the parameters that the tasks share, by name: what a method may protect or change. The trunk's;
+            where the tasks share a head or a softmax, also the heads' that earlier tasks are predicted with.
+        task: the task of this stage.
         earlier: the tasks learnt before this stage, in order; the last one is the previous stage's.
         cases: names of the training cases of every task so far, this stage's included.
         patches: loads one patch of each of some cases, without augmentation, on the training device.
+        batches: the same with the training's augmentation.
+        task_loss: nnU-Net's loss of a batch's output, as the stage takes it.
         memory: what this method's ``end_stage`` of the previous stage returned; None when there is none.
         iterations: optimiser steps that this stage will take.
         epoch_iterations: of these, in one epoch.
@@ -39,9 +43,12 @@ class Context:
 
     network: MultiHeadNetwork
     trunk: Mapping[str, nn.Parameter]
+    task: str
     earlier: tuple[str, ...]
     cases: Mapping[str, tuple[str, ...]]
     patches: Callable[[Sequence[Key]], Batch]
+    batches: Callable[[Sequence[Key]], Batch]
+    task_loss: Callable[[Batch, Output], torch.Tensor]
     memory: dict[str, Any] | None
     iterations: int
     epoch_iterations: int
@@ -55,6 +62,17 @@ class Context:
         """The task of the previous stage."""
         return self.earlier[-1]
 
+    def recalled(self, part: str) -> dict[str, torch.Tensor]:
+        """A part of the memory that holds a tensor per shared parameter, on the parameters' device.
+
+        A parameter that is shared only since the last stage, a head that was new then, has nothing to recall: 0.
+        """
+        known = (self.memory or {})[part]
+        return {
+            name: known[name].to(p.device) if name in known else torch.zeros_like(p, requires_grad=False)
+            for name, p in self.trunk.items()
+        }
+
     def moment(self, iteration: int) -> str | None:
         """``first``, ``middle`` or ``last`` at the end of that epoch, else None: when evidence is taken."""
         epochs = self.iterations // self.epoch_iterations
@@ -67,11 +85,21 @@ class Method:
     """Plain fine-tuning; a method overrides the hooks it needs.
 
     A subclass takes its settings as keyword arguments with annotations and literal defaults: that signature
-    is what a baseline's card is checked against. It must leave stage 1 alone, unless it says
-    ``watches_first_stage = True``.
+    is what a baseline's card is checked against. What it says of itself in class attributes is read without
+    importing it:
+
+    Attributes:
+        watches_first_stage: whether it has a stage 1 of its own; all others leave stage 1 alone.
+        scenarios: those it is defined for.
+        neutral: settings under which it is fine-tuning to the bit; None if there are none.
+        merges_background: in a softmax that grows, whether classes that a patch's task does not label count as
+            its background (the marginal loss); an instance may set it.
     """
 
-    watches_first_stage = False
+    watches_first_stage: ClassVar[bool] = False
+    scenarios: ClassVar[tuple[str, ...]] = ("task-incremental", "domain-incremental", "class-incremental")
+    neutral: ClassVar[Mapping[str, Any] | None] = None
+    merges_background: bool = False
 
     @cached_property
     def notes(self) -> Numbers:
@@ -89,6 +117,9 @@ class Method:
     def begin_stage(self, context: Context) -> None:
         """Look at the previous stage before the first step; importance is computed here."""
 
+    def begin_training(self, optimizer: torch.optim.Optimizer) -> None:
+        """Take hold of the optimiser, just made: its momentum, or its groups' weight decay."""
+
     def rate(self, iteration: int) -> float:
         """Factor on the learning rate of this step."""
         return 1.0
@@ -96,6 +127,10 @@ class Method:
     def draw(self, iteration: int, keys: tuple[Key, ...]) -> tuple[Key, ...]:
         """Replace cases of the batch that is about to be loaded."""
         return keys
+
+    def relabel(self, batch: Batch) -> Batch:
+        """Change the targets of a batch that was just loaded."""
+        return batch
 
     def loss(self, batch: Batch, output: Output, loss: torch.Tensor) -> torch.Tensor:
         """Add a term that needs the network's output."""
@@ -121,6 +156,14 @@ class Method:
     def load_state(self, state: dict[str, Any]) -> None:
         """Take up what ``state`` returned."""
         self.notes.update(state["notes"])
+
+    def buffers(self, earlier: int) -> float:
+        """What ``end_stage`` returns after this many earlier tasks, in float32 numbers per trunk parameter."""
+        return 0.0
+
+    def advice(self) -> str:
+        """What is known about a training that left the finite numbers, such as a stability bound."""
+        return ""
 
     def kept_cases(self) -> tuple[Key, ...]:
         """Earlier tasks' cases that the method keeps and trains on: its replay burden."""

@@ -53,6 +53,8 @@ def nominal_bound(name: str, parameter: torch.Tensor) -> float:
 class BLIP(Method):
     """BLIP: each weight's important leading bits are frozen, as many as the finished tasks' Fisher earns."""
 
+    neutral = {"target_bits": 0.0}
+
     def __init__(
         self,
         *,
@@ -96,18 +98,15 @@ class BLIP(Method):
 
     def _remember(self, fisher: Importance, context: Context) -> None:
         """Bits, running Fisher and bounds after the previous task."""
-        memory = context.memory
-        if memory:
-            old, bits, self._bounds, tasks = memory["fisher"], memory["bits"], dict(memory["bounds"]), memory["tasks"]
-            bits = {name: b.to(fisher[name]) for name, b in bits.items()}
-            old = {name: f.to(fisher[name]) for name, f in old.items()}
-        else:
-            tasks = 0
-            bits = {name: torch.zeros_like(f) for name, f in fisher.items()}
-            self._bounds = {name: nominal_bound(name, p) for name, p in context.trunk.items()}
-            fans = {name: fan_in(name, p) for name, p in context.trunk.items()}
-            prior = prior_for(fisher, fans, self.target_bits, self.max_bits)
-            old = {name: torch.full_like(f, prior * fans[name]) for name, f in fisher.items()}
+        memory, fans = context.memory or {}, {name: fan_in(name, p) for name, p in context.trunk.items()}
+        tasks: int = memory.get("tasks", 0)
+        self._prior: float = memory.get("prior") or prior_for(fisher, fans, self.target_bits, self.max_bits)
+        bounds = {name: nominal_bound(name, p) for name, p in context.trunk.items()}
+        self._bounds: dict[str, float] = bounds | memory.get("bounds", {})
+        bits = {name: torch.zeros_like(f) for name, f in fisher.items()}
+        old = {name: torch.full_like(f, self._prior * fans[name]) for name, f in fisher.items()}
+        bits |= {name: b.to(fisher[name]) for name, b in memory.get("bits", {}).items()}
+        old |= {name: f.to(fisher[name]) for name, f in memory.get("fisher", {}).items()}
         gains = {name: information_gain(f, old[name], tasks + 1) for name, f in fisher.items()}
         self._bits = {name: grown_bits(bits[name], gains[name], self.max_bits) for name in fisher}
         self._fisher = {name: ((tasks + 1) * old[name] + f) / (tasks + 2) for name, f in fisher.items()}
@@ -132,8 +131,13 @@ class BLIP(Method):
             "bits": {name: b.to(torch.int8).cpu() for name, b in self._bits.items()},
             "fisher": {name: f.cpu() for name, f in self._fisher.items()},
             "bounds": dict(self._bounds),
+            "prior": self._prior,
             "tasks": self._tasks,
         }
+
+    def buffers(self, earlier: int) -> float:
+        """The running Fisher, and a byte a weight for its bits."""
+        return 1.25
 
     def effect(self) -> float:
         """Largest share of weights that a step pushed out of their interval."""

@@ -12,6 +12,8 @@ from clbench.methods.base import Context, Method, Numbers
 class EMA(Method):
     """EMA: the stage ends with the running average of its trunks, begun at the previous stage's."""
 
+    neutral = {"decay": 0.0}
+
     def __init__(self, *, decay: float = 0.98) -> None:
         """Set the decay per step; 0 is fine-tuning."""
         self.decay = decay

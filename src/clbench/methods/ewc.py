@@ -38,6 +38,8 @@ class EWC(QuadraticPenalty):
     scaled to mean 1 before it is added.
     """
 
+    neutral = {"strength": 0.0}
+
     def __init__(
         self,
         *,
@@ -78,15 +80,14 @@ class EWC(QuadraticPenalty):
 
     def _accumulate(self, context: Context, new: Importance) -> Importance | None:
         """Add to the running sum of Fishers; the mean of the trunks they were taken at, None for the last one."""
-        memory = context.memory
-        if memory is None:
+        if context.memory is None:
             self._sum = new
             return None
-        old = {name: self.gamma * memory["fisher"][name].to(f.device) for name, f in new.items()}
+        old = {name: self.gamma * f for name, f in context.recalled("fisher").items()}
         self._sum = {name: old[name] + f for name, f in new.items()}
         if self.anchor == "last":
             return None
-        before = {name: memory["anchor"][name].to(f.device) for name, f in new.items()}
+        before = context.recalled("anchor")
         now = {name: p.detach() for name, p in context.trunk.items()}
         return {name: weighted_mean(before[name], now[name], old[name], f) for name, f in new.items()}
 
@@ -96,6 +97,10 @@ class EWC(QuadraticPenalty):
         if self.anchor == "each":
             kept["anchor"] = dict(zip(self._names, (m.cpu() for m in self._anchor), strict=True))
         return kept
+
+    def buffers(self, earlier: int) -> float:
+        """The running Fisher, and the anchor of ``each``."""
+        return 2.0 if self.anchor == "each" else 1.0
 
     def evidence(self) -> Numbers:
         """The penalty's evidence, and the scale of the Fisher as it was before normalisation."""

@@ -161,7 +161,8 @@ def task_logits(context: Context, task: str, size: int) -> Iterator[tuple[torch.
         for first in range(0, len(keys), size):
             rows = slice(first, first + size)
             features = context.network.features(batch.data[rows])
-            yield context.network.logits(task, features[:1])[0], batch.target[0][rows]
+            among = context.earlier if task in context.earlier else None
+            yield context.network.logits(task, features[:1], among)[0], batch.target[0][rows]
 
 
 def _chunks(keys: Sequence[Key], size: int) -> list[tuple[Key, ...]]:

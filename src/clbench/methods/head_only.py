@@ -8,6 +8,8 @@ from clbench.methods.base import Context, Method, Numbers
 class HeadOnly(Method):
     """Frozen trunk: from stage 2 on only the new task's head is trained; forgetting is zero by construction."""
 
+    scenarios = ("task-incremental",)
+
     def begin_stage(self, context: Context) -> None:
         """Freeze the trunk."""
         self._frozen = len(context.trunk)

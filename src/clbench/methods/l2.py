@@ -11,6 +11,8 @@ from clbench.methods.quadratic import QuadraticPenalty
 class L2(QuadraticPenalty):
     """L2 anchor: EWC with importance 1 everywhere, at the previous stage's weights (L2-SP of the trunk)."""
 
+    neutral = {"strength": 0.0}
+
     def __init__(self, *, strength: float = 0.1) -> None:
         """Set the strength, defined as EWC's is under trace normalisation (mean importance 1)."""
         super().__init__(strength, "proximal")

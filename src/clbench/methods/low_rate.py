@@ -12,6 +12,8 @@ class LowRate(Method):
     and all later ones at 1e-3.
     """
 
+    neutral = {"factor": 1.0}
+
     def __init__(self, *, factor: float = 0.1) -> None:
         """Set the factor; 1 is fine-tuning."""
         self.factor = factor

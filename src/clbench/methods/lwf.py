@@ -27,30 +27,31 @@ def distillation(student: torch.Tensor, teacher: torch.Tensor, temperature: floa
 
 
 class LwF(Method):
-    """LwF: on the new task's images, every old head must answer as it did when the stage began."""
+    """LwF: on the new task's images, every old head must answer as it did when the stage began.
+
+    Where the tasks share a head it is that one; in a softmax that grows, the softmax of the old classes alone.
+    """
+
+    neutral = {"strength": 0.0}
 
     def __init__(self, *, strength: float = 1.0, temperature: float = 2.0) -> None:
         """Set the weight of the distillation, summed over the old heads, and its temperature."""
         self.strength, self.temperature = strength, temperature
 
     def begin_stage(self, context: Context) -> None:
-        """Keep a frozen copy of the previous stage's trunk as the teacher."""
+        """Keep a frozen copy of the previous stage's network as the teacher."""
         self.context = context
         self._network: MultiHeadNetwork = context.network
-        self._teacher = copy.deepcopy(context.network.trunk).requires_grad_(False)
+        self._teacher = copy.deepcopy(context.network).requires_grad_(False)
 
     def loss(self, batch: Batch, output: Output, loss: torch.Tensor) -> torch.Tensor:
         """Add the distillation of the full-resolution output of every old head."""
+        earlier = self.context.earlier
         with torch.no_grad():
-            taught = self._teacher(batch.data)[:1]
-        terms = [
-            distillation(
-                self._network.logits(task, output.features[:1])[0],
-                self._network.logits(task, taught)[0].detach(),
-                self.temperature,
-            )
-            for task in self.context.earlier
-        ]
+            taught = self._teacher.past_logits(self._teacher.features(batch.data), earlier)
+        learnt = self._network.past_logits(output.features, earlier)
+        terms = [distillation(s, t, self.temperature) for s, t in zip(learnt, taught, strict=True)]
+        self._heads = len(terms)
         added = self.strength * torch.stack(terms).sum()
         self._last = (loss.detach(), added.detach())
         return loss + added
@@ -68,4 +69,4 @@ class LwF(Method):
 
     def evidence(self) -> Numbers:
         """Distillation loss at the first, middle and last epoch; heads distilled."""
-        return {**super().evidence(), "heads_distilled": len(self.context.earlier)}
+        return {**super().evidence(), "heads_distilled": self._heads}

@@ -33,6 +33,8 @@ class MAS(QuadraticPenalty):
     mean 1; anchored at the previous stage's trunk. The penalty is strength/2 times the importance.
     """
 
+    neutral = {"strength": 0.0}
+
     def __init__(self, *, strength: float = 0.1, update: Literal["proximal", "gradient"] = "proximal") -> None:
         """Set strength and update."""
         super().__init__(strength, update)
@@ -48,12 +50,17 @@ class MAS(QuadraticPenalty):
         self._trace = sum(float(f.sum()) for f in total.values()) / images
         self._sum = trace_normalized(total)
         if context.memory:
-            self._sum = {name: f + context.memory["importance"][name].to(f.device) for name, f in self._sum.items()}
+            old = context.recalled("importance")
+            self._sum = {name: f + old[name] for name, f in self._sum.items()}
         self.protect(context, self._sum)
 
     def end_stage(self) -> dict[str, Any]:
         """The importance of all earlier tasks."""
         return {"importance": {name: f.cpu() for name, f in self._sum.items()}}
+
+    def buffers(self, earlier: int) -> float:
+        """The importance."""
+        return 1.0
 
     def evidence(self) -> Numbers:
         """The penalty's evidence, and the sum of the previous task's mean sensitivity before it was scaled."""

@@ -76,6 +76,9 @@ class Merge(Method):
     vectors from the first stage's trunk; ``ties`` keeps a vector per task.
     """
 
+    scenarios = ("task-incremental", "domain-incremental")
+    neutral = {"rule": "wise", "alpha": 1.0}
+
     def __init__(
         self,
         *,
@@ -141,10 +144,13 @@ class Merge(Method):
 
     def _by_fisher(self, new: Weights) -> tuple[Weights, dict[str, Any]]:
         with torch.enable_grad():
-            own = next(task for task in self.context.cases if task not in self.context.earlier)
-            fisher = estimate_fisher(self.context, self.samples, task=own).diagonal
+            fisher = estimate_fisher(self.context, self.samples, task=self.context.task).diagonal
         merged = fisher_merged(self._old, new, list(self._old_fisher.values()), list(fisher.values()))
         return merged, {"fisher": {name: f.cpu() for name, f in self._old_fisher.items()}}
+
+    def buffers(self, earlier: int) -> float:
+        """The rule's: the summed Fisher; the first trunk, the unmerged one and the task vectors kept."""
+        return {"fisher": 1.0, "magmax": 3.0, "ties": 2.0 + earlier}.get(self.rule, 0.0)
 
     def effect(self) -> float | None:
         """How far merging moved the trunk, relative to its norm; of a lone task vector nothing is claimed."""

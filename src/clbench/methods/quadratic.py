@@ -43,6 +43,14 @@ class QuadraticPenalty(Method):
         anchored = context.trunk if anchor is None else anchor
         self._anchor = [anchored[name].detach().clone() for name in self._names]
 
+    def stability(self) -> float:
+        """Of ``gradient`` updates, rate times strength times largest importance over the bound that SGD with
+        Nesterov momentum has on a quadratic, ``2 (1 + momentum) / (1 + 2 momentum)``: unstable above 1."""
+        momentum = self.context.momentum
+        bound = 2 * (1 + momentum) / (1 + 2 * momentum)
+        most = max((float(f.max()) for f in self._importance), default=0.0)
+        return self.context.lr * self.strength * most / bound
+
     @torch.no_grad()
     def after_backward(self, iteration: int, lr: float) -> None:
         """Take evidence, and add the penalty's gradient if the update says so."""
@@ -71,6 +79,17 @@ class QuadraticPenalty(Method):
         torch._foreach_add_(weight, 1.0)
         torch._foreach_div_(self._parameters, weight)
 
+    def advice(self) -> str:
+        """The stability bound, and the strength at which it is met."""
+        if self.update == "proximal":
+            return "the penalty's proximal step is stable at any strength"
+        stability = self.stability()
+        stable = self.strength / max(stability, 1e-30)
+        return (
+            "the penalty's gradient is stable while rate * strength * importance stays below a bound, and here it is "
+            f"{stability:.3g} times that: strength {stable:.3g} or update: proximal would be stable"
+        )
+
     def effect(self) -> float | None:
         """Largest ratio of the penalty's gradient to the task's, of the moments looked at."""
         return self.largest("gradient_ratio")
@@ -84,6 +103,7 @@ class QuadraticPenalty(Method):
             "tensors_protected": len(self._names),
             "tensors_expected": len(self.context.trunk),
             "importance_zero_share": zero / max(1, total),
+            **({"stability": self.stability()} if self.update == "gradient" else {}),
         }
 
 

@@ -15,6 +15,8 @@ class Replay(Method):
     the new task is seen the less often.
     """
 
+    neutral = {"share": 0.0}
+
     def __init__(self, *, cases: int = 4, share: float = 0.5) -> None:
         """Set how many cases of each earlier task are kept and which share of a batch they take."""
         self.cases, self.share = cases, share

@@ -20,6 +20,8 @@ class RWalk(PathPenalty):
     1e-32 a thousandth of the weights had all of it, and only the Fisher was left of the importance.
     """
 
+    neutral = {"strength": 0.0}
+
     def __init__(
         self,
         *,
@@ -37,11 +39,10 @@ class RWalk(PathPenalty):
     def begin_stage(self, context: Context) -> None:
         """Take over the Fisher and the scores of earlier stages."""
         super().begin_stage(context)
-        memory = context.memory
         self._earlier: list[torch.Tensor] = []
-        if memory:
-            self._earlier = [memory["scores"][name].to(p.device) for name, p in context.trunk.items()]
-            torch._foreach_copy_(self._path["fisher"], [memory["fisher"][name] for name in self._all])
+        if context.memory:
+            self._earlier = list(context.recalled("scores").values())
+            torch._foreach_copy_(self._path["fisher"], list(context.recalled("fisher").values()))
 
     def prepare(self) -> None:
         """Fisher, score, the fall of the loss and the way gone since the last look."""
@@ -74,6 +75,10 @@ class RWalk(PathPenalty):
         if not self._earlier:
             return self._path["score"]
         return list(torch._foreach_mul(torch._foreach_add(self._path["score"], self._earlier), 0.5))
+
+    def buffers(self, earlier: int) -> float:
+        """Importance, Fisher and scores."""
+        return 3.0
 
     def end_stage(self) -> dict[str, Any]:
         """The importance, which replaces that of earlier stages, and what it is made of."""

@@ -17,6 +17,8 @@ class SI(PathPenalty):
     strength is Zenke's ``2c`` where ``normalize`` is ``none``.
     """
 
+    neutral = {"strength": 0.0}
+
     def __init__(
         self,
         *,

@@ -34,8 +34,7 @@ class PathPenalty(QuadraticPenalty, ABC):
 
     def begin_stage(self, context: Context) -> None:
         """Protect by what earlier stages gathered; of the first stage there is nothing yet."""
-        kept: Importance = context.memory["importance"] if context.memory else {}
-        self._kept = {name: kept[name].to(p.device) for name, p in context.trunk.items()} if kept else {}
+        self._kept: Importance = context.recalled("importance") if context.memory else {}
         self.protect(context, self._kept)
         self._all, self._watched = list(context.trunk), list(context.trunk.values())
         self._before = [p.detach().clone() for p in self._watched]
@@ -75,6 +74,10 @@ class PathPenalty(QuadraticPenalty, ABC):
         gathered = self.gathered()
         total = {name: f + self._kept[name] if self._kept else f for name, f in gathered.items()}
         return {"importance": {name: f.cpu() for name, f in total.items()}}
+
+    def buffers(self, earlier: int) -> float:
+        """The importance."""
+        return 1.0
 
     def gathered(self) -> Importance:
         """The stage's importance by name, scaled if so asked; its size before scaling becomes evidence."""

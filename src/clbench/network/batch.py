@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -28,6 +29,15 @@ class Batch:
     def tasks(self) -> tuple[str, ...]:
         """The task of each patch."""
         return tuple(task for task, _ in self.keys)
+
+    def in_classes(self, shift: Mapping[str, int]) -> Batch:
+        """The batch with each patch's foreground labels moved up, by task, to their places in one softmax."""
+        moves = torch.tensor([shift[task] for task in self.tasks])
+        if not moves.any():
+            return self
+        by_row = [moves.to(t).view(-1, *[1] * (t.ndim - 1)) for t in self.target]
+        moved = (torch.where(t > 0, t + m, t) for t, m in zip(self.target, by_row, strict=True))
+        return replace(self, target=tuple(moved))
 
     def to(self, device: torch.device, memory_format: torch.memory_format) -> Batch:
         """The batch on another device; the images in another memory format."""

@@ -1,15 +1,21 @@
-"""A trunk that all tasks share and one set of segmentation layers, a head, per task."""
+"""A trunk that all tasks share, and the segmentation layers, heads, that turn its features into classes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import nn
+from torch.func import functional_call
+
+from clbench.network.own import OwnWeights
 
 Weights = dict[str, torch.Tensor]
+Layout = Literal["own", "shared", "joined"]
+"""``own``: a head per task. ``shared``: one for all. ``joined``: one softmax over the classes of all heads."""
 HEAD_PREFIX = "decoder.seg_layers."
 
 
@@ -19,8 +25,8 @@ class Output:
 
     Attributes:
         features: per scale, finest first, the trunk's ``(B, F, x, y, z)`` that the heads read.
-        logits: per task, per scale, ``(b, K, x, y, z)`` of the patches of that task.
-        rows: per task, which of the batch's patches these are; None means all of them.
+        logits: per head that a patch goes through, named after its first task, per scale, ``(b, K, x, y, z)``.
+        rows: per head, which of the batch's patches these are; None means all of them.
     """
 
     features: list[torch.Tensor]
@@ -33,35 +39,77 @@ class MultiHeadNetwork(nn.Module):
 
     The trunk computes what nnU-Net's network computes up to its ``seg_layers``; a head is a list of such
     layers, coarsest first as nnU-Net stores them. Trunk and one head together are nnU-Net's network again.
+    With ``joined`` heads the first has the background's channel and all others their own classes alone, so
+    that side by side they are one softmax, which grows with every head that is added.
     """
 
-    def __init__(self, network: nn.Module, task: str) -> None:
+    def __init__(self, network: nn.Module, layout: Layout = "own") -> None:
+        """Take the network's head out; it is ``first_head`` until ``add_head`` gives heads to tasks."""
         super().__init__()
         decoder: Any = network.decoder
-        head: nn.ModuleList = decoder.seg_layers
-        decoder.seg_layers = nn.ModuleList(nn.Identity() for _ in head)
+        self.first_head = weights_of(decoder.seg_layers)
+        decoder.seg_layers = nn.ModuleList(nn.Identity() for _ in decoder.seg_layers)
         self.trunk = network
-        self.heads = nn.ModuleDict({task: head})
+        self.layout = layout
+        self.heads = nn.ModuleDict()
+        self.own = nn.ModuleDict()
         self._run: list[nn.Module] = [network]
 
     def compile_trunk(self) -> None:
         """Run the trunk through ``torch.compile`` from now on."""
         self._run = [cast(nn.Module, torch.compile(self.trunk))]
 
-    def features(self, data: torch.Tensor) -> list[torch.Tensor]:
-        """The trunk's features of images ``(B, C, X, Y, Z)``, finest scale first."""
-        result: list[torch.Tensor] = self._run[0](data)
+    def features(self, data: torch.Tensor, task: str | None = None) -> list[torch.Tensor]:
+        """The trunk's features of images ``(B, C, X, Y, Z)``, finest scale first.
+
+        Args:
+            data: the images.
+            task: whose own weights take the place of the shared ones, if it has any.
+        """
+        result: list[torch.Tensor]
+        if task is not None and task in self.own:
+            own = cast(OwnWeights, self.own[task])
+            result = functional_call(self.trunk, own.tensors(self.trunk_parameters()), (data,))
+        else:
+            result = self._run[0](data)
         return result
 
-    def logits(self, task: str, features: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """A task's head on features, finest scale first; fewer features give fewer scales."""
-        layers = list(cast(nn.ModuleList, self.heads[task]))[::-1]
-        return [layer(feature) for layer, feature in zip(layers, features, strict=False)]
+    def group(self, task: str) -> str:
+        """The head that a task's patches go through, by the task it is named after."""
+        return task if self.layout == "own" else next(iter(self.heads))
+
+    def logits(
+        self, task: str, features: Sequence[torch.Tensor], among: Sequence[str] | None = None
+    ) -> list[torch.Tensor]:
+        """A task's logits on features, finest scale first; fewer features give fewer scales.
+
+        Args:
+            task: whose head.
+            features: the trunk's.
+            among: of joined heads, the tasks whose classes are in the softmax; None means all.
+        """
+        names = [self.group(task)] if self.layout != "joined" else list(among or self.heads)
+        heads = [list(cast(nn.ModuleList, self.heads[name]))[::-1] for name in names]
+        return [
+            torch.cat([layer(feature) for layer in layers], 1) if len(layers) > 1 else layers[0](feature)
+            for *layers, feature in zip(*heads, features, strict=False)
+        ]
+
+    def past_logits(self, features: Sequence[torch.Tensor], earlier: Sequence[str]) -> list[torch.Tensor]:
+        """Full-resolution logits of every head that predicted the earlier tasks, as it did before this stage."""
+        tasks = earlier if self.layout == "own" else earlier[:1]
+        return [self.logits(task, features[:1], earlier)[0] for task in tasks]
 
     def forward(self, data: torch.Tensor, tasks: Sequence[str]) -> Output:
-        """Run a batch, each patch through its own task's head."""
-        features = self.features(data)
-        rows = rows_by_task(tasks)
+        """Run a batch, each patch through its own task's head.
+
+        Raises:
+            ValueError: patches of several tasks, one of which has weights of its own in the trunk.
+        """
+        if self.own and len(set(tasks)) > 1 and any(task in self.own for task in tasks):
+            raise ValueError(f"a batch of {', '.join(sorted(set(tasks)))} needs several trunks at once")
+        features = self.features(data, tasks[0])
+        rows = rows_by_task([self.group(task) for task in tasks])
         logits = {
             task: self.logits(task, features if picked is None else [f[picked] for f in features])
             for task, picked in rows.items()
@@ -79,9 +127,27 @@ class MultiHeadNetwork(nn.Module):
         head = nn.ModuleList(layers).requires_grad_(not frozen)
         self.heads[task] = head.to(next(self.trunk.parameters()).device)
 
+    def give(self, task: str, own: OwnWeights) -> None:
+        """Give a task weights of its own in the trunk's place; they are trained unless they are frozen."""
+        self.own[task] = own.to(next(self.trunk.parameters()).device)
+
     def head_weights(self, task: str) -> Weights:
         """A copy of a head's weights, ``<layer>.weight`` and ``<layer>.bias``."""
-        return {name: value.detach().clone() for name, value in self.heads[task].state_dict().items()}
+        return weights_of(self.heads[task])
+
+    def channels(self, task: str) -> range:
+        """The places of a task's foreground classes among its logits."""
+        widths = {name: _width(head) for name, head in self.heads.items()}
+        if self.layout != "joined":
+            return range(1, widths[self.group(task)])
+        names = list(widths)
+        first = sum(widths[name] for name in names[: names.index(task)])
+        return range(max(1, first), first + widths[task])
+
+    @property
+    def ignored(self) -> int | None:
+        """The label that marks voxels to be left out of the loss: of joined heads, one above the last class."""
+        return sum(map(_width, self.heads.values())) if self.layout == "joined" else None
 
     def place(self, device: torch.device, memory_format: torch.memory_format) -> MultiHeadNetwork:
         """Move to a device and lay the convolutions' weights out in a memory format."""
@@ -93,6 +159,12 @@ class MultiHeadNetwork(nn.Module):
         """The trunk's parameters by nnU-Net's names, each storage once."""
         return dict(self.trunk.named_parameters())
 
+    def shared_parameters(self, earlier: Sequence[str]) -> dict[str, nn.Parameter]:
+        """The trunk's, and those of heads that earlier tasks are predicted with and that go on training."""
+        heads = [] if self.layout == "own" else [name for name in self.heads if name in earlier]
+        named = {f"heads.{name}.{k}": p for name in heads for k, p in self.heads[name].named_parameters()}
+        return self.trunk_parameters() | named
+
     def load_trunk(self, weights: Weights) -> None:
         """Take the trunk from nnU-Net's state dict, whatever head is in it.
 
@@ -102,9 +174,42 @@ class MultiHeadNetwork(nn.Module):
         self.trunk.load_state_dict({k: v for k, v in weights.items() if not k.startswith(HEAD_PREFIX)})
 
     def nnunet_weights(self, task: str) -> Weights:
-        """State dict of nnU-Net's network with this task's head in it."""
-        trunk = {name: value.detach().clone() for name, value in self.trunk.state_dict().items()}
-        return trunk | {HEAD_PREFIX + name: value for name, value in self.head_weights(task).items()}
+        """State dict of nnU-Net's network that predicts this task: its own weights and its head in it."""
+        trunk = self.trunk
+        if task in self.own:
+            trunk = copy.deepcopy(trunk)
+            overwrite(trunk, cast(OwnWeights, self.own[task]).tensors(self.trunk_parameters()))
+        named = {name: value.detach().clone() for name, value in trunk.state_dict().items()}
+        return named | {HEAD_PREFIX + name: value for name, value in self._softmax(task).items()}
+
+    def shared_of(self, task: str) -> Weights:
+        """The shared tensors in whose place ``nnunet_weights`` has the task's own."""
+        parameters = self.trunk_parameters()
+        names = cast(OwnWeights, self.own[task]).tensors(parameters) if task in self.own else ()
+        return {name: parameters[name].detach().clone() for name in names}
+
+    def _softmax(self, task: str) -> Weights:
+        names = list(self.heads) if self.layout == "joined" else [self.group(task)]
+        heads = [self.head_weights(name) for name in names]
+        return {key: torch.cat([head[key] for head in heads]) for key in heads[0]}
+
+
+def _width(head: nn.Module) -> int:
+    """How many channels a head has."""
+    return int(cast(nn.Conv3d, cast(nn.ModuleList, head)[0]).out_channels)
+
+
+@torch.no_grad()
+def overwrite(module: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Overwrite some of a module's parameters, under all their aliases."""
+    parameters = dict(module.named_parameters())
+    for name, value in tensors.items():
+        parameters[name].copy_(value)
+
+
+def weights_of(head: nn.Module) -> Weights:
+    """A copy of a head's weights."""
+    return {name: value.detach().clone() for name, value in head.state_dict().items()}
 
 
 def rows_by_task(tasks: Sequence[str]) -> dict[str, list[int] | None]:
@@ -113,22 +218,3 @@ def rows_by_task(tasks: Sequence[str]) -> dict[str, list[int] | None]:
     if len(names) == 1:
         return {names[0]: None}
     return {name: [row for row, task in enumerate(tasks) if task == name] for name in names}
-
-
-def routed_loss(loss: nn.Module, output: Output, target: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Mean over patches of the loss of each task's own patches, so that batch Dice never pools two heads.
-
-    Args:
-        loss: nnU-Net's loss over all deep-supervision scales.
-        output: the batch's output.
-        target: per scale ``(B, 1, x, y, z)``.
-    """
-    if len(output.rows) == 1:
-        ((_, logits),) = output.logits.items()
-        return torch.as_tensor(loss(logits, list(target)))
-    total = sum(len(rows or ()) for rows in output.rows.values())
-    terms = [
-        loss(output.logits[task], [t[rows] for t in target]) * (len(rows or ()) / total)
-        for task, rows in output.rows.items()
-    ]
-    return torch.stack(terms).sum()

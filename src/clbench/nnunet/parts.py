@@ -77,9 +77,19 @@ class NnunetParts:
         )
         return network
 
-    def loss(self) -> nn.Module:
-        """Dice and cross-entropy under nnU-Net's deep-supervision weights."""
-        loss: nn.Module = self._trainer._build_loss()
+    def loss(self, ignored: int | None = None) -> nn.Module:
+        """Dice and cross-entropy under nnU-Net's deep-supervision weights.
+
+        Args:
+            ignored: the label, one above the last class, of voxels that count for nothing; None if there is none.
+        """
+        trainer = self._trainer
+        if ignored is not None:
+            names = ("background", *(f"class{number}" for number in range(1, ignored)), "ignore")
+            numbered = {name: number for number, name in enumerate(names)}
+            labels = self.plans_manager.get_label_manager({**self.dataset_json, "labels": numbered})
+            trainer = _TrainerParts(self.configuration, labels, self.device)
+        loss: nn.Module = trainer._build_loss()
         return loss
 
     @property

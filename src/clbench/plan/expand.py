@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from clbench.data.anatomy import anatomy_file, expected_sha256
 from clbench.definitions.models import Resolved, Variant
+from clbench.definitions.sections import NewHead
 from clbench.identity import library_versions, package_files, sources_digest
 from clbench.plan.records import Job, Plan, PrepareSpec, StageSpec, Use
 from clbench.store import digest
@@ -20,7 +21,10 @@ TRAINING_CODE = (
     "nnunet/loader.py",
     "nnunet/checkpoint.py",
     "methods/base.py",
+    "job/assembly.py",
+    "job/method.py",
     "job/train.py",
+    "job/trainee.py",
 )
 EVALUATION_CODE = ("evaluation/*.py", "nnunet/prediction.py", "job/evaluate.py")
 
@@ -77,9 +81,12 @@ class _Planner:
                 name = "joint" if budget == "full" else "joint-equal"
                 ends[name] = self._joint(budget, seed)
                 self._use("joint", name, ends[name])
-        if protocols.continual is not None:
+        for order, tasks in enumerate(self.benchmark.all_orders, start=1):
+            if protocols.cumulative is not None:
+                self._cumulative(tasks, order, seed)
             for variant in self.resolved.baselines:
-                ends[variant.name] = self._chain(variant, seed)
+                end = self._chain(variant, tasks, order, seed)
+                ends.setdefault(variant.name, end)
         if protocols.transfer is not None:
             self._transfers(seed, ends)
 
@@ -91,20 +98,47 @@ class _Planner:
         tasks = self.benchmark.sequence
         per_task = [self._iterations(task) for task in tasks]
         total = sum(per_task) if budget == "full" else round(sum(per_task) / len(per_task))
-        return self._stage(self._spec(tasks, seed, iterations=total), "joint" if budget == "full" else "joint-equal")
+        spec = self._spec(tasks, seed, iterations=total, heads=self.layout)
+        return self._stage(spec, "joint" if budget == "full" else "joint-equal")
 
-    def _chain(self, variant: Variant, seed: int) -> str:
+    def _chain(self, variant: Variant, tasks: tuple[str, ...], order: int, seed: int) -> str:
         """The stages of a sequence; the first is plain training unless the method watches it."""
-        parent, sequence = "", self.benchmark.sequence
-        for index, task in enumerate(sequence):
-            spec = self._spec((task,), seed, earlier=sequence[:index], stage=index + 1)
+        parent = ""
+        for index, task in enumerate(tasks):
+            spec = self._spec((task,), seed, **self._place(tasks, index))
             if index > 0 or variant.watches_first_stage:
-                spec = spec.model_copy(update={"method": variant.method, "settings": dict(variant.settings)})
+                heads: Any = self.layout
+                spec = spec.model_copy(
+                    update={"heads": heads, "method": variant.method, "settings": dict(variant.settings)}
+                )
                 parent = self._stage(spec, variant.name, parent, variant.method_file)
             else:
                 parent = self._stage(spec, "from scratch")
-            self._use("continual", variant.name, parent)
+            self._use("continual", variant.name, parent, order)
         return parent
+
+    def _cumulative(self, tasks: tuple[str, ...], order: int, seed: int) -> None:
+        """Stages that begin at the previous one and train on the cases of all tasks so far, the new one first."""
+        parent = ""
+        for index, task in enumerate(tasks):
+            known = (task, *tasks[:index])
+            total = sum(self._iterations(one) for one in known)
+            spec = self._spec(known, seed, iterations=total, **self._place(tasks, index))
+            parent = self._stage(spec, "cumulative" if index else "from scratch", parent)
+            self._use("cumulative", "cumulative", parent, order)
+
+    def _place(self, tasks: tuple[str, ...], index: int) -> dict[str, Any]:
+        """What a stage's place in its sequence says of it; the first has a head of its own in any scenario."""
+        if index == 0:
+            return {}
+        new_head = "copy-last" if self.benchmark.new_head == "copy-last" else "reinit"
+        return {"earlier": tasks[:index], "stage": index + 1, "heads": self.layout, "new_head": new_head}
+
+    @property
+    def layout(self) -> Literal["own", "shared", "joined"]:
+        """How the tasks' heads lie beside each other."""
+        layouts: dict[NewHead, Literal["own", "shared", "joined"]] = {"shared": "shared", "grow": "joined"}
+        return layouts.get(self.benchmark.new_head, "own")
 
     def _transfers(self, seed: int, ends: dict[str, str]) -> None:
         transfer = self.benchmark.protocols.transfer
@@ -152,16 +186,17 @@ class _Planner:
             "spec": spec.model_dump(mode="json"), "parents": parents, "libraries": self.versions,
             "code": training_code(file),
         }  # fmt: skip
-        name = "-".join((f"stage{spec.stage}", "joint" if len(spec.tasks) > 1 else spec.tasks[0], spec.method))
+        name = "-".join((f"stage{spec.stage}", _whole(spec) or spec.tasks[0], spec.method))
         job_id = f"{name}-s{spec.seed}-{digest(content)[:12]}"
-        asked = evaluate or (*spec.earlier, *spec.tasks)
+        asked = evaluate or spec.so_far
         known = self.jobs.get(job_id)
         everything = tuple(dict.fromkeys((*(known.evaluate if known else ()), *asked)))
         self.jobs[job_id] = Job(
             id=job_id, kind="stage", parents=parents, title=known.title if known else _title(spec, who),
             seconds=self._seconds(spec, everything), spec=spec.model_dump(mode="json"),
             code=code_of("stage", str(file)), method_file=str(file), evaluate=everything,
-            evaluation=digest([everything, evaluation_code()])[:12],
+            evaluate_with=self.benchmark.evaluate_with,
+            evaluation=digest([everything, self.benchmark.evaluate_with, evaluation_code()])[:12],
         )  # fmt: skip
         return job_id
 
@@ -188,16 +223,16 @@ class _Planner:
         )  # fmt: skip
         return job_id
 
-    def _use(self, protocol: str, baseline: str, job_id: str) -> None:
+    def _use(self, protocol: str, baseline: str, job_id: str, order: int = 1) -> None:
         spec = StageSpec.model_validate(self.jobs[job_id].spec)
         self.uses.append(
             Use(
                 protocol=protocol,
                 baseline=baseline,
                 seed=spec.seed,
-                order=1,
+                order=order,
                 stage=spec.stage,
-                trained_on="+".join(spec.tasks),
+                trained_on="+".join(spec.so_far if protocol == "cumulative" else spec.tasks),
                 fraction=spec.fraction,
                 job=job_id,
             )
@@ -217,8 +252,16 @@ def _embedded(spec: PrepareSpec) -> bool:
     return any(card.source.kind == "anatomy" for card in spec.tasks.values())
 
 
+def _whole(spec: StageSpec) -> str:
+    """Whether a stage trains on several tasks at once, and in which protocol."""
+    if len(spec.tasks) == 1:
+        return ""
+    return "cumulative" if spec.earlier else "joint"
+
+
 def _title(spec: StageSpec, who: str) -> str:
-    task = "all tasks" if len(spec.tasks) > 1 else spec.tasks[0]
-    place = "" if len(spec.tasks) > 1 else f" · stage {spec.stage}"
+    whole = _whole(spec)
+    task = "all tasks" if whole else spec.tasks[0]
+    place = "" if whole == "joint" else f" · stage {spec.stage}"
     share = "" if spec.fraction == 1 else f" · {spec.fraction:.0%} of the cases"
     return f"{who}{place} · {task}{share} · seed {spec.seed}"

@@ -25,6 +25,10 @@ class StageSpec(_Record):
     """Counts from 1."""
     seed: int
     """The run's seed."""
+    heads: Literal["own", "shared", "joined"] = "own"
+    """A head per task, one for all tasks, or one softmax over the classes of all."""
+    new_head: Literal["reinit", "copy-last"] = "reinit"
+    """What the head of a new task begins with."""
     method: str = "finetune"
     """The method's name."""
     settings: dict[str, bool | int | float | str | None] = {}
@@ -49,6 +53,11 @@ class StageSpec(_Record):
     """Epochs, before the last, after which a model is kept and evaluated too."""
     fraction: float = 1.0
     """Share of the training cases that is used."""
+
+    @property
+    def so_far(self) -> tuple[str, ...]:
+        """All tasks that the stage knows, those learnt before first, each once."""
+        return tuple(dict.fromkeys((*self.earlier, *self.tasks)))
 
 
 class PrepareSpec(_Record):
@@ -85,6 +94,8 @@ class Job(_Record):
     """Where the method's source lies."""
     evaluate: tuple[str, ...] = ()
     """Tasks that the stage is evaluated on."""
+    evaluate_with: Literal["own", "last"] = "own"
+    """Whose head a task is evaluated with, where each task has one."""
     evaluation: str = ""
     """Hash of what determines the evaluation beyond the training."""
 

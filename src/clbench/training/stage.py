@@ -15,7 +15,8 @@ from torch import nn
 from clbench.errors import ClbenchError
 from clbench.methods.base import Method
 from clbench.network.batch import Batch, Key
-from clbench.network.heads import MultiHeadNetwork, routed_loss
+from clbench.network.heads import MultiHeadNetwork, Output
+from clbench.network.losses import stage_loss
 from clbench.training.deck import Deck
 from clbench.training.randomness import random_state, set_random_state
 
@@ -68,6 +69,7 @@ class Stage:
         deck: Deck,
         load: Callable[[tuple[Key, ...]], Batch],
         device: torch.device,
+        merge_background: bool = False,
     ) -> None:
         """Bind the parts together; heads that are frozen are left out of the optimiser.
 
@@ -79,13 +81,17 @@ class Stage:
             deck: where the cases come from.
             load: makes a batch, on ``device``, of the cases named.
             device: where to train; autocast and gradient scaling as nnU-Net does, on CUDA alone.
+            merge_background: whether classes of a joined softmax that a patch's task does not label count as
+                its background.
         """
         self.network, self.loss, self.schedule, self.method = network, loss, schedule, method
         self.deck, self.load, self.device = deck, load, device
+        self.merge_background = merge_background
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.optimizer = torch.optim.SGD(
             self.parameters, schedule.lr, schedule.momentum, weight_decay=schedule.weight_decay, nesterov=True
         )
+        method.begin_training(self.optimizer)
         self.scaler = torch.amp.GradScaler("cuda") if device.type == "cuda" else None
         self.epoch = 0
         self.losses: list[float] = []
@@ -104,11 +110,17 @@ class Stage:
         self.epoch += 1
         self.seconds += time.perf_counter() - start
         if not math.isfinite(self.losses[-1]):
-            raise Diverged(
-                f"training diverged in epoch {self.epoch} of {self.schedule.epochs} (loss {self.losses[-1]}, "
-                f"rate {self.optimizer.param_groups[0]['lr']:.3g}); lower the learning rate or the method's "
-                f"strength; the method's state: {self.method.evidence()}"
-            )
+            raise Diverged(self._post_mortem())
+
+    def _post_mortem(self) -> str:
+        known = ", ".join(f"{name} {value:.3g}" for name, value in self.method.notes.items())
+        sentences = [
+            f"training diverged in epoch {self.epoch} of {self.schedule.epochs} (loss {self.losses[-1]}, rate "
+            f"{self.optimizer.param_groups[0]['lr']:.3g}); lower the learning rate or the method's strength",
+            self.method.advice(),
+            f"the method recorded: {known}" if known else "",
+        ]
+        return "; ".join(sentence for sentence in sentences if sentence)
 
     def _iterations(self) -> range:
         first = self.epoch * self.schedule.iterations
@@ -118,7 +130,7 @@ class Stage:
         keys = self.method.draw(iteration, self.deck.draw(self.schedule.batch))
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.rate(self.epoch, iteration) * self.method.rate(iteration)
-        return self.step(self.load(keys), iteration)
+        return self.step(self.method.relabel(self.load(keys)), iteration)
 
     def step(self, batch: Batch, iteration: int) -> torch.Tensor:
         """One optimiser step on one batch; returns the detached loss.
@@ -130,7 +142,7 @@ class Stage:
         self.optimizer.zero_grad(set_to_none=True)
         with self._autocast():
             output = self.network(batch.data, batch.tasks)
-            loss = self.method.loss(batch, output, routed_loss(self.loss, output, batch.target))
+            loss = self.method.loss(batch, output, self.task_loss(batch, output))
         if self.scaler is None:
             loss.backward()
         else:
@@ -145,6 +157,10 @@ class Stage:
             self.scaler.update()
         self.method.after_step(iteration, lr)
         return loss.detach()
+
+    def task_loss(self, batch: Batch, output: Output) -> torch.Tensor:
+        """nnU-Net's loss of a batch, each patch by its own head, or by its own part of a joined softmax."""
+        return stage_loss(self.loss, self.network, output, batch, self.merge_background)
 
     def _autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast("cuda", enabled=True) if self.device.type == "cuda" else nullcontext()

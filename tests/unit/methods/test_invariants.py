@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
+from clbench.job.assembly import assemble
 from clbench.job.stage import trainee_of
-from clbench.job.train import assemble
 
 EACH = "strength={},fisher=empirical,update=gradient,cap=true"
 NEUTRAL = [

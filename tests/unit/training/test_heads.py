@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from clbench.job.assembly import _network
 from clbench.job.stage import trainee_of
-from clbench.job.train import _network
-from clbench.network.heads import Output, routed_loss, rows_by_task
+from clbench.network.heads import Output, rows_by_task
+from clbench.network.losses import routed_loss
 
 
 def network_of_stage(run, stage):

@@ -9,8 +9,9 @@ import os
 import pytest
 import torch
 
+from clbench.job.assembly import _network, assemble
 from clbench.job.stage import run_stage, trainee_of
-from clbench.job.train import _network, _save_resume, assemble, train
+from clbench.job.train import _save_resume, train
 from clbench.methods.finetune import Finetune
 from clbench.network.batch import Batch
 from clbench.training.stage import Diverged, Schedule, Stage

@@ -1,0 +1,88 @@
+"""What a stage's training is made of, read from its row in the plan and the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from clbench.errors import CorruptArtifact
+from clbench.job.prepare import Prepared
+from clbench.nnunet import checkpoint
+from clbench.nnunet.parts import NnunetParts
+from clbench.plan import Job, StageSpec
+from clbench.store import JobFolder
+
+INITIALISE, BEGIN, TRAIN, DECK, METHOD = range(5)
+"""What a stage draws random numbers for: each has a stream of its own, so that none disturbs another."""
+
+
+@dataclass(frozen=True)
+class Trainee:
+    """What a stage's training is made of.
+
+    Attributes:
+        job: its row in the plan.
+        spec: what the row says.
+        folder: where its artifacts go.
+        parent: the previous stage's folder, if there is one.
+        prepared: the benchmark's data.
+        device: where it trains.
+    """
+
+    job: Job
+    spec: StageSpec
+    folder: JobFolder
+    parent: JobFolder | None
+    prepared: Prepared
+    device: torch.device
+
+    def parts(self, task: str) -> NnunetParts:
+        """nnU-Net's parts for a task by itself."""
+        return NnunetParts(self.prepared.plans, self.prepared.tasks[task].dataset_json, self.device)
+
+    def predicting(self, task: str) -> NnunetParts:
+        """nnU-Net's parts for what predicts a task: with joined heads, all classes so far."""
+        description = self.prepared.tasks[task].dataset_json
+        if self.spec.heads == "joined":
+            labels = [label for each in self.spec.so_far for label in self.prepared.tasks[each].labels]
+            numbered = {name: number for number, name in enumerate(("background", *labels))}
+            description = {**description, "labels": numbered}
+        return NnunetParts(self.prepared.plans, description, self.device)
+
+    @property
+    def shift(self) -> dict[str, int]:
+        """By task, how far its labels lie from their places among the classes of its head."""
+        tasks, shift = self.spec.so_far, {}
+        for index, task in enumerate(tasks):
+            before = tasks[:index] if self.spec.heads == "joined" else ()
+            shift[task] = sum(len(self.prepared.tasks[other].labels) for other in before)
+        return shift
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """Channels last is faster on CPU; on CUDA as nnU-Net does."""
+        return torch.contiguous_format if self.device.type == "cuda" else torch.channels_last_3d
+
+    def stream(self, purpose: int) -> list[int]:
+        """The seed of one of the stage's random streams."""
+        return [self.spec.seed, self.spec.stage, purpose]
+
+
+def load_model(folder: JobFolder, name: str) -> dict[str, Any]:
+    """A finished stage's checkpoint, checked against the checksums in its ``trained`` document.
+
+    Raises:
+        CorruptArtifact: it is missing or damaged.
+    """
+    if folder.check("trained") is None:
+        raise CorruptArtifact(folder.path / "trained.json", "is missing")
+    return checkpoint.load(folder.path / "model" / "fold_0" / f"{name}.pth")
+
+
+def read_memory(trainee: Trainee) -> dict[str, Any] | None:
+    """What the method remembered at the end of the previous stage, if that stage was its own."""
+    if trainee.parent is None or not (trainee.parent.path / "memory.pth").exists():
+        return None
+    return checkpoint.load(trainee.parent.path / "memory.pth")
