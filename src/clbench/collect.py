@@ -26,7 +26,7 @@ PROTOCOL_TITLES = {
     "from-scratch": "each task alone, from a fresh network",
     "joint": "all tasks at once, as many iterations as the whole sequence",
     "joint-equal": "all tasks at once, as many iterations as one stage",
-    "cumulative": "one task after another, with the cases of all tasks so far in every stage",
+    "cumulative": "one task after another, every stage with the cases and the iterations of all tasks so far",
 }
 
 

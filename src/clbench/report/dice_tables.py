@@ -98,8 +98,8 @@ def _gap(summary: Summary, entry: BaselineSummary) -> Cell:
 def _gap_note(summary: Summary) -> str:
     if summary.gap_reference is None:
         return "gap closed needs both fine-tuning and joint training"
-    words = " in each replicate" if several_orders(summary) else ""
-    return f"gap closed is 0 for finetune and 1 for {summary.gap_reference}{words}"
+    words = f"gap closed is 0 for finetune and 1 for {summary.gap_reference}"
+    return f"{words}, in each replicate that has such a gap" if several_orders(summary) else words
 
 
 def _matrix_table(summary: Summary, entry: BaselineSummary, order: int) -> Table:

@@ -52,16 +52,17 @@ def _seeds(seeds: Sequence[int]) -> str:
 
 def _replicate_sentences(info: BenchmarkInfo) -> list[str]:
     """What a number is the mean of, and that one seed ranks nothing."""
-    several = "Numbers are the mean ± the sample standard deviation over"
+    deviation = "the mean ± the sample standard deviation over"
     seeds = f"{len(info.seeds)} seed{'' if len(info.seeds) == 1 else 's'}"
     alone = [f"{ONE_SEED.capitalize()}; a difference between two lines may be chance."]
     if len(info.orders) == 1:
-        return alone if len(info.seeds) == 1 else [f"{several} {seeds}."]
-    pairs = (
-        f"{several} {seeds} × {len(info.orders)} orders = {len(info.seeds) * len(info.orders)} replicates, each task "
-        "whatever its place. From-scratch, joint and transfer have no further order: they are taken over seeds alone."
+        return alone if len(info.seeds) == 1 else [f"Numbers are {deviation} {seeds}."]
+    pairs = f"{seeds} × {len(info.orders)} orders = {len(info.seeds) * len(info.orders)} replicates"
+    several = (
+        f"What is learnt one task after another is {deviation} {pairs}, each task whatever its place; from-scratch, "
+        "joint and transfer have no further order and are taken over seeds alone."
     )
-    return [*(alone if len(info.seeds) == 1 else []), pairs]
+    return [*(alone if len(info.seeds) == 1 else []), several]
 
 
 def _numbered_orders(info: BenchmarkInfo) -> list[tuple[int, str]]:
