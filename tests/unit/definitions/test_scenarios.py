@@ -95,13 +95,23 @@ def test_heads_of_another_scenario_are_refused(suite: Suite, scenario: str, head
     assert problem.message == message
 
 
-def test_domains_with_other_labels_are_refused(suite: Suite) -> None:
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ("{organ: [1]}", "organ"),
+        ("{organ: [1], clot: [2]}", "organ and clot"),
+        ("{lesion: [2, 3], organ: [1]}", "lesion and organ"),
+    ],
+)
+def test_domains_with_other_labels_or_another_order_of_them_are_refused(
+    suite: Suite, labels: str, words: str
+) -> None:
     suite.benchmark(SCENARIO, "scenario: domain-incremental")
     assert suite.resolve().benchmark.sequence == ("alpha", "beta")
-    one_label(suite, "beta", "organ")
+    suite.edit("tasks/beta.yaml", BOTH, f"labels: {labels}")
     problem = refused(suite, "sequence:")
     assert problem.field == "sequence[1]"
-    assert problem.message == "beta has organ where alpha has organ and lesion; domains have the same labels"
+    assert problem.message == f"beta has {words} where alpha has organ and lesion; domains have the same labels"
 
 
 def test_classes_that_two_tasks_bring_are_refused(suite: Suite) -> None:
