@@ -31,7 +31,11 @@ def specs(plan: object, baseline: str, order: int = 1) -> list[StageSpec]:
     return [StageSpec.model_validate(job.spec) for job in stages(plan, baseline, order)]
 
 
-CLASSES = "scenario: class-incremental\nheads: {}\nprotocols: {joint: {}, cumulative: {}, continual: {baselines: [BASELINE]}}\n"
+CLASSES = """
+scenario: class-incremental
+heads: {}
+protocols: {joint: {}, cumulative: {}, continual: {baselines: [BASELINE]}}
+"""
 
 
 @pytest.mark.parametrize("baseline", ["finetune", "si"])

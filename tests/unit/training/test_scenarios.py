@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.conftest import TinyRun, carry_out_here
 
 from clbench.job.assembly import _network, assemble
 from clbench.job.evaluate import load_network
@@ -13,7 +14,6 @@ from clbench.job.export import export
 from clbench.job.stage import trainee_of
 from clbench.run import Places
 from clbench.store import Store
-from tests.conftest import TinyRun, carry_out_here
 
 CARDS = {
     "other-sharp": "{blur_mm: 0, noise_hu: 5}",
@@ -27,7 +27,13 @@ modality: CT
 labels: {{liver: [1]}}
 original_labels: {{liver: 1}}
 cases: 60
-source: {{kind: anatomy, scene: abdomen, focus: liver, organs: {{liver: liver}}, spacing: [8, 8, 8], scanner: {scanner}}}
+source:
+  kind: anatomy
+  scene: abdomen
+  focus: liver
+  organs: {{liver: liver}}
+  spacing: [8, 8, 8]
+  scanner: {scanner}
 """
 HEAD = """
 name: {name}
@@ -37,7 +43,7 @@ extends: mini-organs
 scenario: {scenario}
 sequence: [{tasks}]
 heads: {heads}
-backbone: {{configuration: 3d_fullres, spacing: [12, 12, 12], patch: [16, 16, 16], features: [4, 8, 8], mirror: false}}
+backbone: {{configuration: 3d_fullres, spacing: [12, 12, 12], patch: [16, 16, 16], features: [4, 8, 8]}}
 optimizer: {{lr: 0.05, momentum: 0.9, warmup: 2}}
 budget: {{epochs: 2, batch: 2}}
 sample: {{train: 4, val: 1, seed: 0}}
@@ -95,11 +101,11 @@ def test_domains_share_one_head_which_goes_on_where_it_was(domains):
 
 
 def test_a_shared_head_is_protected_with_the_trunk(domains):
-    stage, method, _ = assemble(trainee_of(domains.jobs("ewc[strength=1]")[1], domains.store))
+    _, method, _ = assemble(trainee_of(domains.jobs("ewc[strength=1]")[1], domains.store))
     protected = {name for name in method._names if name.startswith("heads.")}
     assert protected == {f"heads.other-sharp.{i}.{part}" for i in range(2) for part in ("weight", "bias")}
-    finetuned, active = (domains.model(domains.jobs(b)[1])["network_weights"] for b in ("finetune", "ewc[strength=0]"))
-    assert same(finetuned, active)
+    plain, neutral = (domains.jobs(name)[1] for name in ("finetune", "ewc[strength=0]"))
+    assert same(domains.model(plain)["network_weights"], domains.model(neutral)["network_weights"])
 
 
 def test_the_teacher_keeps_the_shared_head_as_it_was(domains):
@@ -122,7 +128,7 @@ def test_merging_moves_a_shared_head_with_the_trunk(domains):
 @pytest.mark.parametrize("baseline", ["joint", "cumulative", "replay"])
 def test_patches_of_several_domains_go_through_the_one_head_together(domains, baseline):
     job = domains.jobs(baseline, baseline if baseline != "replay" else "continual")[-1]
-    stage, method, _ = assemble(trainee_of(job, domains.store))
+    stage, _, _ = assemble(trainee_of(job, domains.store))
     batch = stage.load(stage.deck.draw(2))
     output = stage.network(batch.data, tuple(CARDS))
     assert list(output.rows.values()) == [None]
@@ -155,7 +161,7 @@ def test_with_the_last_head_every_task_is_predicted_as_the_last_one_is(organs):
     case = prepared.val[0]
     data, _, _, properties = CaseLibrary({"mini-liver": prepared.preprocessed}).load_case(("mini-liver", case))
     network = load_network(trainee, "checkpoint_final")
-    labels = predict_case(network, trainee.predicting("mini-spleen"), "mini-spleen", data[:], properties, False)
+    labels = predict_case(network, trainee.predicting("mini-spleen"), "mini-spleen", data[:], properties, True)
     rows = organs.result(organs.jobs("finetune")[1])["measurements"]
     (found,) = (m["value"] for m in rows if (m["task"], m["metric"]) == ("mini-liver", "predicted_ml"))
     voxel_ml = float(torch.tensor(properties["spacing"]).prod()) / 1000
