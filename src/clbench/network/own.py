@@ -29,7 +29,10 @@ class OwnWeights(nn.Module):
         self.up = nn.ParameterList(_copy(pair[1]) for pair in (low_rank or {}).values())
 
     def tensors(self, trunk: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """By name, what takes the place of the trunk's parameters; in float32 under autocast too, as it is exported."""
+        """By name, what takes the place of the trunk's parameters.
+
+        In float32 under autocast too: what was trained is what a checkpoint holds.
+        """
         whole: dict[str, torch.Tensor] = dict(zip(self._whole, self.tensors_of_whole, strict=True))
         changes = zip(self._low_rank, self.down, self.up, strict=True)
         with torch.autocast(next(iter(trunk.values())).device.type, enabled=False):
