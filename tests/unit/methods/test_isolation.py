@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from clbench.job.assembly import assemble
-from clbench.job.evaluate import load_network
+from clbench.job.evaluate import load_network, predict_case
 from clbench.job.export import export
 from clbench.job.stage import trainee_of
 from clbench.job.train import _save_resume, train
+from clbench.network.heads import MultiHeadNetwork
 from clbench.nnunet.checkpoint import load
+from clbench.nnunet.loader import CaseLibrary
 
 from ...conftest import TinyRun, carry_out_here
 
@@ -108,6 +111,30 @@ def test_a_checkpoint_opens_in_nnunets_network_and_computes_what_ours_does(run, 
         data = torch.randn(2, 1, 16, 16, 16)
         for our, their in zip(ours(data, [task] * 2).logits[task], stock(data), strict=True):
             assert torch.equal(our, their)
+
+
+@pytest.mark.parametrize("baseline", BASELINES)
+def test_a_case_is_predicted_with_its_tasks_own_weights(run, baseline):
+    trainee, task = trainee_of(run.jobs(baseline)[1], run.store), TASKS[1]
+    ours = load_network(trainee, "checkpoint_final")
+    with torch.no_grad():
+        for parameter in ours.own[task].parameters():
+            parameter += torch.randn_like(parameter)
+    plain = MultiHeadNetwork(trainee.parts(task).network())
+    plain.load_trunk(ours.nnunet_weights(task))
+    plain.add_head(task, ours.head_weights(task), frozen=True)
+    plain.place(trainee.device, trainee.memory_format).eval()
+    untouched = load_network(trainee, "checkpoint_final")
+    masks = [predicted(network, trainee, task) for network in (ours, plain, untouched)]
+    assert (masks[0] == masks[1]).all()
+    assert (masks[0] != masks[2]).any()
+
+
+def predicted(network, trainee, task):
+    """The label map of the task's validation case."""
+    prepared = trainee.prepared.tasks[task]
+    data, _, _, properties = CaseLibrary({task: prepared.preprocessed}).load_case((task, prepared.val[0]))
+    return predict_case(network, trainee.predicting(task), task, np.asarray(data[:]), properties, mirror=False)
 
 
 @pytest.mark.parametrize("baseline", BASELINES)
