@@ -94,6 +94,7 @@ def test_the_third_task_begins_at_the_shared_trunk_and_the_second_keeps_what_it_
     begun = stage.network.own["mini-kidney"].tensors(stage.network.trunk_parameters())
     same(begun, {name: weights[name] for name in begun})
     assert method.effect() == 0
+    assert not any(p.requires_grad for p in stage.network.own["mini-spleen"].parameters())
     kept, learnt = (run.model(job)["clbench"]["own"]["mini-spleen"] for job in (third, second))
     same(kept["whole"], learnt["whole"])
     assert kept["low_rank"].keys() == learnt["low_rank"].keys()
