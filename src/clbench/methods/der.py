@@ -41,16 +41,18 @@ class DER(Replay):
         """Mean over these patches of the mean squared difference, at full resolution."""
         with torch.no_grad():
             taught = self._teacher.features(batch.data[rows])[0]
-        tasks, learnt = [batch.tasks[row] for row in rows], output.features[0][rows]
         terms = [
-            F.mse_loss(self._past(self._network, task, student), self._past(self._teacher, task, teacher))
-            for task, student, teacher in zip(tasks, learnt.split(1), taught.split(1), strict=True)
+            F.mse_loss(
+                self._past(self._network, batch.tasks[row], output.features[0][row]),
+                self._past(self._teacher, batch.tasks[row], teacher),
+            )
+            for row, teacher in zip(rows, taught, strict=True)
         ]
         return torch.stack(terms).mean()
 
     def _past(self, network: MultiHeadNetwork, task: str, feature: torch.Tensor) -> torch.Tensor:
-        """A task's logits in float32; of a softmax that has grown, the channels that it had before."""
-        return network.logits(task, [feature], self.context.earlier)[0].float()
+        """A task's logits of one patch; of a softmax that has grown, the channels that it had before."""
+        return network.logits(task, [feature[None]], self.context.earlier)[0].float()
 
     def after_step(self, iteration: int, lr: float) -> None:
         """Take evidence at the end of the first, middle and last epoch."""

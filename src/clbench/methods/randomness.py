@@ -12,7 +12,7 @@ import torch
 
 @contextmanager
 def own_stream(rng: np.random.Generator) -> Iterator[None]:
-    """Seed the global generators of the CPU, which augmentation draws from, by ``rng``; give them back as they were."""
+    """Seed by ``rng`` the global generators that augmentation draws from, and give them back as they were."""
     python, numpy, torch_ = random.getstate(), np.random.get_state(), torch.get_rng_state()
     first, second, third = (int(seed) for seed in rng.integers(2**32, size=3))
     random.seed(first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,13 +17,13 @@ Layer = nn.Conv3d | nn.ConvTranspose3d
 
 def shared_convolutions(context: Context) -> dict[str, Layer]:
     """By the name of its weight, every convolution that the tasks share, transposed ones included."""
-    names = {parameter: name for name, parameter in context.trunk.items()}
+    names: dict[torch.Tensor, str] = {parameter: name for name, parameter in context.trunk.items()}
     layers = (module for module in context.network.modules() if isinstance(module, nn.Conv3d | nn.ConvTranspose3d))
     return {names[layer.weight]: layer for layer in layers if layer.weight in names}
 
 
 def as_rows(layer: Layer, tensor: torch.Tensor) -> torch.Tensor:
-    """A weight, or a gradient of its shape, as ``(rows, d)``: what an input column of d numbers is multiplied with."""
+    """A weight, or a gradient of its shape, as ``(rows, d)``: what is multiplied with an input of d numbers."""
     flat = tensor.flatten(1)
     return flat.T if isinstance(layer, nn.ConvTranspose3d) else flat
 
@@ -38,7 +39,7 @@ def outside(rows: torch.Tensor, basis: torch.Tensor) -> torch.Tensor:
 
 
 def input_columns(layer: Layer, data: torch.Tensor, count: int, rng: np.random.Generator) -> torch.Tensor:
-    """Columns ``(count, d)`` that a layer's rows are multiplied with, at places drawn evenly; fewer if there are fewer.
+    """Inputs ``(count, d)`` that a layer's rows are multiplied with, at different places drawn evenly.
 
     A convolution's are the patches under its kernel, zero padding included; a transposed convolution's are the
     voxels themselves, each of which makes a block of outputs.
@@ -46,13 +47,14 @@ def input_columns(layer: Layer, data: torch.Tensor, count: int, rng: np.random.G
     Args:
         layer: with one group.
         data: its input ``(B, C, X, Y, Z)``.
-        count: how many.
+        count: how many; fewer if there are fewer.
         rng: draws the places.
     """
     if isinstance(layer, nn.ConvTranspose3d):
         row, x, y, z = _places((len(data), *data.shape[2:]), count, rng)
         return data[row, :, x, y, z]
-    padded = F.pad(data, [side for p in reversed(layer.padding) for side in (int(p), int(p))])
+    padding = cast(tuple[int, ...], layer.padding)
+    padded = F.pad(data, [side for p in reversed(padding) for side in (p, p)])
     reach = [d * (k - 1) + 1 for d, k in zip(layer.dilation, layer.kernel_size, strict=True)]
     sizes = [(n - r) // s + 1 for n, r, s in zip(padded.shape[2:], reach, layer.stride, strict=True)]
     row, *corners = _places((len(data), *sizes), count, rng)
