@@ -32,7 +32,8 @@ def local_pod(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
         for scale in SCALES
         for part in difference.tensor_split(min(scale, difference.shape[axis]), axis)
     ]
-    return torch.linalg.vector_norm(torch.cat(pooled, 1), dim=1).mean()
+    distance: torch.Tensor = torch.linalg.vector_norm(torch.cat(pooled, 1), dim=1)
+    return distance.mean()
 
 
 class EncoderTap:
