@@ -252,7 +252,8 @@ def windows_one_by_one(student, teacher):
     """Local POD as it is written in the paper: every window of every scale, pooled along each axis by itself."""
     pooled = []
     for scale in (1, 2, 4):
-        cuts = [[list(part) for part in np.array_split(np.arange(size), min(scale, size))] for size in student.shape[2:]]
+        axes = [np.array_split(np.arange(size), min(scale, size)) for size in student.shape[2:]]
+        cuts = [[part.tolist() for part in parts] for parts in axes]
         for xs, ys, zs in itertools.product(*cuts):
             parts = [f.square()[:, :, xs][:, :, :, ys][..., zs] for f in (student, teacher)]
             pooled += [(parts[0].mean(axis) - parts[1].mean(axis)).flatten(1) for axis in (2, 3, 4)]
@@ -364,7 +365,7 @@ def test_plops_thresholds_are_never_below_the_floor(begun):
     assert method._thresholds == [2.0] * OLD
 
 
-def test_plop_labels_what_the_old_model_is_sure_of_leaves_out_what_it_is_not_and_scales_the_loss_by_their_share(begun):
+def test_plop_labels_what_the_old_model_is_sure_of_and_leaves_out_the_rest_scaling_the_loss(begun):
     method, network, batch = begun(PLOP(strength=0.0, logits=0.0), patches=patches)
     target = method.relabel(batch).target[0][:, 0]
     label, entropy = labels_and_entropy(method._teacher.logits(batch.data))

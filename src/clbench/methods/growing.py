@@ -52,7 +52,5 @@ def with_background_labelled(batch: Batch, labels: torch.Tensor) -> Batch:
     """
     full = batch.target[0]
     filled = torch.where(full == 0, labels[:, None].to(full.dtype), full)
-    coarser = [
-        F.interpolate(filled.float(), t.shape[2:], mode="nearest-exact").to(t.dtype) for t in batch.target[1:]
-    ]
+    coarser = [F.interpolate(filled.float(), t.shape[2:], mode="nearest-exact").to(t.dtype) for t in batch.target[1:]]
     return replace(batch, target=(filled, *coarser))

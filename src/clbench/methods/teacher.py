@@ -14,18 +14,23 @@ from clbench.network.heads import MultiHeadNetwork, Output
 
 
 class Teacher:
-    """A frozen copy of a network, and what it answers."""
+    """A frozen copy of a network, and what it answers; the last images' features are kept to be asked for again."""
 
     def __init__(self, network: MultiHeadNetwork, earlier: Sequence[str]) -> None:
         """Copy the network as it is now; ``earlier`` are the tasks that it has learnt."""
         self.network = copy.deepcopy(network).requires_grad_(False)
         self.earlier = earlier
+        self._seen: torch.Tensor | None = None
+        self._features: list[torch.Tensor] = []
 
     @torch.no_grad()
     def features(self, data: torch.Tensor) -> list[torch.Tensor]:
         """Its trunk's features of images, finest scale first; in mixed precision on CUDA, as training is."""
-        with torch.autocast(data.device.type, enabled=data.device.type == "cuda"):
-            return self.network.features(data)
+        if data is not self._seen:
+            with torch.autocast(data.device.type, enabled=data.device.type == "cuda"):
+                self._features = self.network.features(data)
+            self._seen = data
+        return self._features
 
     @torch.no_grad()
     def past_logits(self, features: Sequence[torch.Tensor]) -> list[torch.Tensor]:
