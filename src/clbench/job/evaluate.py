@@ -60,7 +60,7 @@ def load_network(trainee: Trainee, name: str) -> MultiHeadNetwork:
 
 
 def _case(trainee: Trainee, network: MultiHeadNetwork, library: CaseLibrary, task: str, case: str) -> Iterator[Json]:
-    """Predict one case and measure it; in a joined softmax every task has its own classes, whichever head is asked for."""
+    """Predict one case and measure it; in a joined softmax a task's own classes, whichever head is asked for."""
     prepared = trainee.prepared.tasks[task]
     own = network.layout == "joined" or trainee.job.evaluate_with == "own"
     head = task if own else trainee.spec.tasks[0]
