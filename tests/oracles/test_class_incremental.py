@@ -191,11 +191,12 @@ def test_the_third_tasks_classes_share_with_the_first_heads_background_and_leave
     assert all(torch.equal(value, second[name]) for name, value in network.head_weights("b").items())
 
 
-def test_mibs_teacher_is_the_network_as_it_was_before_its_classes_were_balanced(joined, stage):
+@pytest.mark.parametrize("method", [MiB(), PLOP(pseudo_labels=False)])
+def test_the_teacher_is_the_network_as_it_was_before_the_new_classes_were_balanced(joined, stage, method):
     network, data = joined(a=2, b=2), noise(1, 1, 8, 8, 8)
     before = network.past_logits(network.features(data), ("a",))[0].detach()
-    method = MiB()
     method.begin_stage(stage(network.shared_parameters(("a",)), network=network))
+    assert method.evidence()["background_logit_shift"] == pytest.approx(math.log(3))
     moved(network)
     torch.testing.assert_close(method._teacher.logits(data), before)
 
