@@ -21,9 +21,8 @@ from clbench.network.losses import with_merged_background
 class PLOP(DistillingMethod):
     """PLOP: features stay as they were, pooled at several scales, and the old model labels what it is sure of.
 
-    A background voxel whose entropy under the old model is below its predicted class's median gets that class,
-    of which background is one; all other background voxels are left out of the loss, which is scaled by the
-    share that was sure.
+    A background voxel that the old model takes for an old organ gets that organ's label if its entropy is below
+    the median of those so taken; if not it is left out of the loss, which is scaled by the share that is left in.
     """
 
     scenarios = ("class-incremental",)
@@ -51,7 +50,7 @@ class PLOP(DistillingMethod):
         self._taps = (EncoderTap(network.trunk), EncoderTap(self._teacher.network.trunk))
         if self.pseudo_labels:
             medians = median_entropies(self._background_entropies(), self._old)
-            self._thresholds = medians.clamp_min(self.floor).tolist()
+            self._thresholds = medians[1:].clamp_min(self.floor).tolist()
         if self.balanced:
             self._shift = balance_new_classes(network, context.task)
 
@@ -65,11 +64,11 @@ class PLOP(DistillingMethod):
             yield labels[unlabelled], entropy[unlabelled]
 
     def relabel(self, batch: Batch) -> Batch:
-        """Label the background where the old model is sure; elsewhere leave it out of the loss."""
+        """Label what the old model is sure to be an old organ, and leave out of the loss where it is not sure."""
         if not self.pseudo_labels:
             return batch
         label, entropy = labels_and_entropy(self._teacher.logits(batch.data))
-        sure = entropy < entropy.new_tensor(self._thresholds)[label]
+        sure = entropy < entropy.new_tensor([math.inf, *self._thresholds])[label]
         self._count(background(batch), sure, label)
         ignored = self._network.ignored
         assert ignored is not None
@@ -82,7 +81,7 @@ class PLOP(DistillingMethod):
         self._counts = {name: n + more for (name, n), more in zip(self._counts.items(), found, strict=True)}
 
     def loss(self, batch: Batch, output: Output, loss: torch.Tensor) -> torch.Tensor:
-        """The task's loss by the share of background that was sure, and the distances."""
+        """The task's loss by the share of background that is left in, and the distances."""
         return super().loss(batch, output, loss * self._share)
 
     def distillation(self, batch: Batch, output: Output) -> torch.Tensor:
