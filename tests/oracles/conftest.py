@@ -137,3 +137,48 @@ def trial(stage: Callable[..., Context]) -> Callable[..., Trial]:
         return Trial(network, stage(network.shared_parameters(("a", "b")), **{**fields, **given}), load)
 
     return make
+
+
+@pytest.fixture
+def joined() -> Callable[..., Any]:
+    """Makes a small nnU-Net network with joined heads, random ones, of so many classes per task."""
+    from dynamic_network_architectures.architectures.unet import PlainConvUNet
+
+    from clbench.network.heads import MultiHeadNetwork
+
+    def unet(channels: int) -> PlainConvUNet:
+        return PlainConvUNet(
+            1, 3, (4, 6, 8), torch.nn.Conv3d, 3, (1, 2, 2), 1, channels, 1, conv_bias=True,
+            norm_op=torch.nn.InstanceNorm3d, norm_op_kwargs={"affine": True}, nonlin=torch.nn.LeakyReLU,
+            deep_supervision=True,
+        )  # fmt: skip
+
+    def make(**classes: int) -> Any:
+        torch.manual_seed(0)
+        network = MultiHeadNetwork(unet(2), "joined")
+        for task, count in classes.items():
+            channels = count if network.heads else count + 1
+            weights = {f"{i}.weight": torch.randn(channels, (6, 4)[i], 1, 1, 1) for i in range(2)}
+            weights |= {f"{i}.bias": torch.randn(channels) for i in range(2)}
+            network.add_head(task, weights, frozen=False)
+        return network
+
+    make.unet = unet  # type: ignore[attr-defined]
+    return make
+
+
+@pytest.fixture
+def nnunet_loss() -> Callable[..., torch.nn.Module]:
+    """Makes nnU-Net's loss over two scales."""
+    from nnunetv2.training.loss.compound_losses import DC_and_CE_loss
+    from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
+    from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
+
+    def make(ignored: int | None = None, dice: float = 1.0) -> torch.nn.Module:
+        options = {"batch_dice": False, "smooth": 1e-5, "do_bg": False, "ddp": False}
+        loss = DC_and_CE_loss(
+            options, {}, weight_dice=dice, ignore_label=ignored, dice_class=MemoryEfficientSoftDiceLoss
+        )
+        return DeepSupervisionWrapper(loss, [2 / 3, 1 / 3])
+
+    return make

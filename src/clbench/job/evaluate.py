@@ -60,9 +60,10 @@ def load_network(trainee: Trainee, name: str) -> MultiHeadNetwork:
 
 
 def _case(trainee: Trainee, network: MultiHeadNetwork, library: CaseLibrary, task: str, case: str) -> Iterator[Json]:
-    """Predict one case and measure it."""
+    """Predict one case and measure it; in a joined softmax a task's own classes, whichever head is asked for."""
     prepared = trainee.prepared.tasks[task]
-    head = task if trainee.job.evaluate_with == "own" else trainee.spec.tasks[0]
+    own = network.layout == "joined" or trainee.job.evaluate_with == "own"
+    head = task if own else trainee.spec.tasks[0]
     data, _, _, properties = library.load_case((task, case))
     labels = predict_case(
         network, trainee.predicting(head), head, np.asarray(data[:]), properties, trainee.spec.mirror

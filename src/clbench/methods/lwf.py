@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch.nn import functional as F
 
-from clbench.methods.base import Context, Method, Numbers
+from clbench.methods.base import Numbers
+from clbench.methods.teacher import DistillingMethod
 from clbench.network.batch import Batch
-from clbench.network.heads import MultiHeadNetwork, Output
+from clbench.network.heads import Output
 
 
 def distillation(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -26,7 +25,7 @@ def distillation(student: torch.Tensor, teacher: torch.Tensor, temperature: floa
     return temperature**2 * divergence.mean()
 
 
-class LwF(Method):
+class LwF(DistillingMethod):
     """LwF: on the new task's images, every old head must answer as it did when the stage began.
 
     Where the tasks share a head it is that one; in a softmax that grows, the softmax of the old classes alone.
@@ -38,34 +37,13 @@ class LwF(Method):
         """Set the weight of the distillation, summed over the old heads, and its temperature."""
         self.strength, self.temperature = strength, temperature
 
-    def begin_stage(self, context: Context) -> None:
-        """Keep a frozen copy of the previous stage's network as the teacher."""
-        self.context = context
-        self._network: MultiHeadNetwork = context.network
-        self._teacher = copy.deepcopy(context.network).requires_grad_(False)
-
-    def loss(self, batch: Batch, output: Output, loss: torch.Tensor) -> torch.Tensor:
-        """Add the distillation of the full-resolution output of every old head."""
-        earlier = self.context.earlier
-        with torch.no_grad():
-            taught = self._teacher.past_logits(self._teacher.features(batch.data), earlier)
-        learnt = self._network.past_logits(output.features, earlier)
+    def distillation(self, batch: Batch, output: Output) -> torch.Tensor:
+        """That of the full-resolution output of every old head."""
+        taught = self._teacher.past_logits(self._teacher.features(batch.data))
+        learnt = self._network.past_logits(output.features, self.context.earlier)
         terms = [distillation(s, t, self.temperature) for s, t in zip(learnt, taught, strict=True)]
         self._heads = len(terms)
-        added = self.strength * torch.stack(terms).sum()
-        self._last = (loss.detach(), added.detach())
-        return loss + added
-
-    def after_step(self, iteration: int, lr: float) -> None:
-        """Take evidence at the end of the first, middle and last epoch."""
-        moment = self.context.moment(iteration)
-        if moment is not None:
-            task, added = (float(value) for value in self._last)
-            self.note(moment, distillation=added, loss_ratio=added / max(abs(task), 1e-12))
-
-    def effect(self) -> float:
-        """Largest ratio of the distillation to the task's loss."""
-        return self.largest("loss_ratio")
+        return self.strength * torch.stack(terms).sum()
 
     def evidence(self) -> Numbers:
         """Distillation loss at the first, middle and last epoch; heads distilled."""

@@ -110,10 +110,10 @@ def test_a_shared_head_is_protected_with_the_trunk(domains):
 
 def test_the_teacher_keeps_the_shared_head_as_it_was(domains):
     stage, method, _ = assemble(trainee_of(domains.jobs("lwf")[1], domains.store))
-    before = method._teacher.head_weights("other-sharp")
+    before = method._teacher.network.head_weights("other-sharp")
     for iteration in range(2):
         stage._iteration(iteration)
-    assert same(before, method._teacher.head_weights("other-sharp"))
+    assert same(before, method._teacher.network.head_weights("other-sharp"))
     assert not same(before, stage.network.head_weights("other-sharp"))
 
 
