@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-from clbench.methods.base import Context, Method, Numbers
+from clbench.methods.base import Context, Method, Numbers, ran_away
 
 Update = Literal["proximal", "gradient"]
 
@@ -79,15 +79,25 @@ class QuadraticPenalty(Method):
         torch._foreach_add_(weight, 1.0)
         torch._foreach_div_(self._parameters, weight)
 
+    def penalty(self) -> float:
+        """``strength/2 * sum importance * (theta - anchor)^2`` where the parameters are now."""
+        protected = zip(self._importance, self._parameters, self._anchor, strict=True)
+        return self.strength / 2 * sum(float((f * (p.detach() - a) ** 2).sum()) for f, p, a in protected)
+
+    def diverging(self, loss: float) -> bool:
+        """Whether a gradient update that is unstable made the penalty run away."""
+        return self.update == "gradient" and self.stability() > 1 and ran_away(self.penalty(), loss)
+
     def advice(self) -> str:
-        """The stability bound, and the strength at which it is met."""
+        """The penalty, the stability bound, and the strength at which it is met."""
         if self.update == "proximal":
-            return "the penalty's proximal step is stable at any strength"
+            return f"penalty {self.penalty():.3g}; its proximal step is stable at any strength that float32 can hold"
         stability = self.stability()
         stable = self.strength / max(stability, 1e-30)
         return (
-            "the penalty's gradient is stable while rate * strength * importance stays below a bound, and here it is "
-            f"{stability:.3g} times that: strength {stable:.3g} or update: proximal would be stable"
+            f"penalty {self.penalty():.3g}; its gradient is stable while rate * strength * importance stays below a "
+            f"bound, and here it is {stability:.3g} times that: strength {stable:.3g} or update: proximal would be "
+            "stable"
         )
 
     def effect(self) -> float | None:
