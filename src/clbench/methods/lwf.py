@@ -7,7 +7,7 @@ import copy
 import torch
 from torch.nn import functional as F
 
-from clbench.methods.base import Context, Method, Numbers
+from clbench.methods.base import Context, Method, Numbers, ran_away
 from clbench.network.batch import Batch
 from clbench.network.heads import MultiHeadNetwork, Output
 
@@ -62,6 +62,15 @@ class LwF(Method):
         if moment is not None:
             task, added = (float(value) for value in self._last)
             self.note(moment, distillation=added, loss_ratio=added / max(abs(task), 1e-12))
+
+    def diverging(self, loss: float) -> bool:
+        """Whether the distillation ran away."""
+        task, added = (float(value) for value in self._last)
+        return ran_away(added, task)
+
+    def advice(self) -> str:
+        """The size of the distillation at the last step."""
+        return f"distillation {float(self._last[1]):.3g}"
 
     def effect(self) -> float:
         """Largest ratio of the distillation to the task's loss."""

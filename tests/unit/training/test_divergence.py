@@ -87,7 +87,14 @@ def test_weights_that_overflow_in_an_epochs_last_step_are_found_before_they_are_
     assert math.isfinite(stage.losses[-1])
 
 
-@pytest.mark.parametrize("baseline", ["ewc[strength=1,update=gradient]", "finetune"])
+@pytest.mark.parametrize("strength", [1e6, 1e12, 1e39])
+def test_a_distillation_that_runs_away_is_stopped_with_its_size(tiny_run, strength):
+    stage, _ = second_stage(tiny_run, "lwf[strength=1]", strength=strength)
+    with pytest.raises(Diverged, match=r"epoch 1 of 2 .*strength; distillation (nan|\d\S*);"):
+        train(stage)
+
+
+@pytest.mark.parametrize("baseline", ["lwf[strength=1]", "ewc[strength=1,update=gradient]", "finetune"])
 def test_a_training_that_learns_is_not_stopped(tiny_run, baseline):
     stage, method = second_stage(tiny_run, baseline)
     train(stage)
