@@ -53,6 +53,19 @@ def test_penalty_and_gradient_are_zero_at_the_anchor():
     assert method.effect() == 0
 
 
+def test_a_weight_that_the_loss_does_not_reach_gets_no_gradient_from_the_penalty_either():
+    """A head's coarsest layers: with a gradient of 0 in its place, weight decay would move them."""
+    used, unused = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2))
+    method = QuadraticPenalty(1.0, "gradient")
+    method.protect(context({"unused": unused, "used": used}), {"unused": torch.ones(2), "used": torch.ones(2)})
+    with torch.no_grad():
+        used += 3
+    used.grad = torch.ones(2)
+    method.after_backward(0, lr=0.1)
+    assert unused.grad is None
+    assert used.grad.tolist() == [4.0, 4.0]
+
+
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_proximal_and_gradient_updates_have_the_same_fixed_point(momentum):
     """Task loss h/2 (theta - target)^2; the penalised optimum is (h target + lambda F anchor) / (h + lambda F)."""

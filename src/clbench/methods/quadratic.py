@@ -65,7 +65,8 @@ class QuadraticPenalty(Method):
             penalty = 0.5 * float(sum((p * d).sum() for p, d in zip(pull, distance, strict=True)))
             self.note(moment, gradient_ratio=_norm(pull) / max(task, 1e-12), penalty=penalty)
         if self.update == "gradient":
-            torch._foreach_add_(gradients, pull)
+            moving = [(g, p) for g, p in zip(gradients, pull, strict=True) if g is not None]
+            torch._foreach_add_(*map(list, zip(*moving, strict=True)))
 
     @torch.no_grad()
     def after_step(self, iteration: int, lr: float) -> None:
