@@ -53,6 +53,19 @@ def test_penalty_and_gradient_are_zero_at_the_anchor():
     assert method.effect() == 0
 
 
+def test_a_weight_that_the_loss_does_not_reach_gets_no_gradient_from_the_penalty_either():
+    """A head's coarsest layers: with a gradient of 0 in its place, weight decay would move them."""
+    used, unused = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2))
+    method = QuadraticPenalty(1.0, "gradient")
+    method.protect(context({"unused": unused, "used": used}), {"unused": torch.ones(2), "used": torch.ones(2)})
+    with torch.no_grad():
+        used += 3
+    used.grad = torch.ones(2)
+    method.after_backward(0, lr=0.1)
+    assert unused.grad is None
+    assert used.grad.tolist() == [4.0, 4.0]
+
+
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_proximal_and_gradient_updates_have_the_same_fixed_point(momentum):
     """Task loss h/2 (theta - target)^2; the penalised optimum is (h target + lambda F anchor) / (h + lambda F)."""
@@ -89,6 +102,46 @@ def nesterov(update, strength, lr, momentum):
         optimizer.step()
         method.after_step(iteration, lr)
     return float(p)
+
+
+@pytest.mark.parametrize(("factor", "runs_away"), [(0.99, False), (100, True), (1e6, True)])
+def test_an_unstable_penalty_is_said_to_diverge_although_clipping_keeps_it_finite(factor, runs_away):
+    lr, momentum = 0.01, 0.9
+    bound = 2 * (1 + momentum) / (1 + 2 * momentum) / lr
+    method, p = penalty(factor * bound, "gradient", torch.zeros(1), torch.ones(1), momentum)
+    method.context.lr = lr
+    optimizer = torch.optim.SGD([p], lr, momentum, nesterov=True)
+    assert not method.diverging(0.5)
+    with torch.no_grad():
+        p += 0.01
+    for iteration in range(300):
+        p.grad = torch.zeros(1)
+        method.after_backward(iteration, lr)
+        nn.utils.clip_grad_norm_([p], 12.0)
+        optimizer.step()
+    assert p.isfinite()
+    assert method.penalty() == pytest.approx(factor * bound / 2 * float(p) ** 2)
+    assert method.diverging(0.5) == runs_away
+
+
+def test_a_penalty_runs_away_beyond_ten_times_the_first_epochs_loss_or_one():
+    method, p = penalty(1000.0, "gradient", torch.zeros(1), torch.ones(1))
+    assert method.stability() > 1
+    for value, loss, runs_away in ((9, 0.1, False), (11, 0.1, True), (19, -2.0, False), (21, -2.0, True)):
+        with torch.no_grad():
+            p.fill_((value / 500) ** 0.5)
+        assert method.diverging(loss) == runs_away
+    with torch.no_grad():
+        p.fill_(float("nan"))
+    assert method.diverging(0.1)
+
+
+def test_a_stable_gradient_and_a_proximal_step_are_never_said_to_diverge():
+    for method, p in (penalty(1.0, "gradient", *torch.ones(2, 1)), penalty(1e9, "proximal", *torch.ones(2, 1))):
+        with torch.no_grad():
+            p.fill_(1e4)
+        assert method.penalty() > 1e6
+        assert not method.diverging(0.5)
 
 
 def fisher_is(monkeypatch, value):

@@ -17,6 +17,20 @@ from clbench.network.heads import MultiHeadNetwork, Output
 Numbers = dict[str, Any]
 
 
+def ran_away(term: float, loss: float) -> bool:
+    """Whether a term that begins a stage at 0 has grown beyond what descent can explain.
+
+    Descent on a loss plus a term raises the term at most by what the loss gives up; ten times the loss, or ten if
+    that is more, leaves room for momentum and noise. Clipping at 12 bounds every step, and so can keep a training
+    that has long diverged in the finite numbers to its end.
+
+    Args:
+        term: what the method adds to the loss.
+        loss: the task's.
+    """
+    return not term <= 10 * max(1.0, abs(loss))
+
+
 @dataclass(frozen=True)
 class Context:
     """What a method sees of the stage that begins.
@@ -161,8 +175,16 @@ class Method:
         """What ``end_stage`` returns after this many earlier tasks, in float32 numbers per trunk parameter."""
         return 0.0
 
+    def diverging(self, loss: float) -> bool:
+        """Whether the method's own term runs away though all is finite still; asked at the end of every epoch.
+
+        Args:
+            loss: mean of the stage's first epoch.
+        """
+        return False
+
     def advice(self) -> str:
-        """What is known about a training that left the finite numbers, such as a stability bound."""
+        """What is known about a training that diverged, such as the method's term and a stability bound."""
         return ""
 
     def kept_cases(self) -> tuple[Key, ...]:

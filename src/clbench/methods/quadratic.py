@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from clbench.methods.base import Context, Method, Numbers
+from clbench.methods.base import Context, Method, Numbers, ran_away
 
 Update = Literal["proximal", "gradient"]
 
@@ -67,7 +67,8 @@ class QuadraticPenalty(Method):
             penalty = 0.5 * float(sum((p * d).sum() for p, d in zip(pull, distance, strict=True)))
             self.note(moment, gradient_ratio=_norm(pull) / max(task, 1e-12), penalty=penalty)
         if self.update == "gradient":
-            torch._foreach_add_(gradients, pull)
+            moving = [(g, p) for g, p in zip(gradients, pull, strict=True) if g is not None]
+            torch._foreach_add_(*map(list, zip(*moving, strict=True)))
 
     @torch.no_grad()
     def after_step(self, iteration: int, lr: float) -> None:
@@ -83,15 +84,25 @@ class QuadraticPenalty(Method):
         weight = torch._foreach_mul(self._importance, lr * self.strength / (1 - self.context.momentum))
         return list(torch._foreach_div(weight, torch._foreach_add(weight, 1.0)))
 
+    def penalty(self) -> float:
+        """``strength/2 * sum importance * (theta - anchor)^2`` where the parameters are now."""
+        protected = zip(self._importance, self._parameters, self._anchor, strict=True)
+        return self.strength / 2 * sum(float((f * (p.detach() - a) ** 2).sum()) for f, p, a in protected)
+
+    def diverging(self, loss: float) -> bool:
+        """Whether a gradient update that is unstable made the penalty run away."""
+        return self.update == "gradient" and self.stability() > 1 and ran_away(self.penalty(), loss)
+
     def advice(self) -> str:
-        """The stability bound, and the strength at which it is met."""
+        """The penalty, the stability bound, and the strength at which it is met."""
         if self.update == "proximal":
-            return "the penalty's proximal step is stable at any strength"
+            return f"penalty {self.penalty():.3g}; its proximal step is stable at any strength that float32 can hold"
         stability = self.stability()
         stable = self.strength / max(stability, 1e-30)
         return (
-            "the penalty's gradient is stable while rate * strength * importance stays below a bound, and here it is "
-            f"{stability:.3g} times that: strength {stable:.3g} or update: proximal would be stable"
+            f"penalty {self.penalty():.3g}; its gradient is stable while rate * strength * importance stays below a "
+            f"bound, and here it is {stability:.3g} times that: strength {stable:.3g} or update: proximal would be "
+            "stable"
         )
 
     def effect(self) -> float | None:

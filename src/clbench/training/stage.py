@@ -52,7 +52,7 @@ class Schedule:
 
 
 class Diverged(ClbenchError):
-    """Training left the finite numbers."""
+    """Training left the finite numbers, or a method's term ran away."""
 
     exit_code = 3
 
@@ -101,7 +101,7 @@ class Stage:
         """Train one epoch.
 
         Raises:
-            Diverged: the loss is no finite number.
+            Diverged: loss or weights are no finite numbers, or the method sees its own term run away.
         """
         start = time.perf_counter()
         self.network.train()
@@ -109,13 +109,16 @@ class Stage:
         self.losses.append(float(torch.stack(losses).mean()))
         self.epoch += 1
         self.seconds += time.perf_counter() - start
-        if not math.isfinite(self.losses[-1]):
+        if not self._finite() or self.method.diverging(self.losses[0]):
             raise Diverged(self._post_mortem())
+
+    def _finite(self) -> bool:
+        return math.isfinite(self.losses[-1]) and all(bool(p.isfinite().all()) for p in self.parameters)
 
     def _post_mortem(self) -> str:
         known = ", ".join(f"{name} {value:.3g}" for name, value in self.method.notes.items())
         sentences = [
-            f"training diverged in epoch {self.epoch} of {self.schedule.epochs} (loss {self.losses[-1]}, rate "
+            f"training diverged in epoch {self.epoch} of {self.schedule.epochs} (loss {self.losses[-1]:.3g}, rate "
             f"{self.optimizer.param_groups[0]['lr']:.3g}); lower the learning rate or the method's strength",
             self.method.advice(),
             f"the method recorded: {known}" if known else "",
