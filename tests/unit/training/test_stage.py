@@ -11,7 +11,7 @@ import torch
 
 from clbench.job.assembly import _network, assemble
 from clbench.job.stage import run_stage, trainee_of
-from clbench.job.train import _save_resume, train
+from clbench.job.train import save_resume, train
 from clbench.methods.finetune import Finetune
 from clbench.network.batch import Batch
 from clbench.training.stage import Diverged, Schedule, Stage
@@ -89,7 +89,7 @@ def test_a_stage_killed_after_an_epoch_resumes_to_identical_bits(tiny_run, tmp_p
     interrupted.train_epoch()
     folder = trainee.folder.__class__(tmp_path / "job")
     folder.path.mkdir()
-    _save_resume(folder.path / "resume.pth", interrupted.state())
+    save_resume(folder.path / "resume.pth", interrupted.state())
     resumed = trainee.__class__(job, trainee.spec, folder, trainee.parent, trainee.prepared, trainee.device)
     torch.rand(7)  # a fresh process has drawn other numbers by then
     trained = train(resumed, _Silent())
