@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.command("test-method")
 @click.argument("name")
 @suite_option
-@click.option("--scenario", type=click.Choice(list(SCENARIOS)), help="This one alone.  [default: all of the method's]")
+@click.option("--scenario", type=click.Choice(list(SCENARIOS)), help="This one alone.  [default: all it is for]")
 @click.option("--keep", type=PATH, metavar="DIR", help="Train in DIR and keep it; a second call finds it there.")
 @json_option
 def test_method_command(

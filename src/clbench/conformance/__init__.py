@@ -1,4 +1,4 @@
-"""What every method must keep, shipped or a user's: a tiny benchmark is trained, and each promise is checked on it."""
+"""What every method must keep, shipped or a user's: each promise is checked on a tiny benchmark."""
 
 from clbench.conformance.examine import Checked, examine
 from clbench.conformance.finding import find_variant

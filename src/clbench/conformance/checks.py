@@ -31,7 +31,7 @@ def learns_one_two_and_many_tasks(subject: Subject) -> Verdict:
     """A sequence of one task, of two and of all of them can be trained; no weight leaves the finite numbers."""
     lengths = (1, 2, subject.length)
     for length in lengths:
-        for trained in subject.laboratory.chain(subject.scenario, subject.variant, length):
+        for trained in subject.stages(subject.variant, length):
             if wrong := _not_finite(trained.learnt):
                 return fails(f"stage {trained.trainee.spec.stage}: {wrong} is not finite")
     return passes(f"sequences of {', '.join(map(str, lengths))} tasks; all weights finite")
@@ -75,12 +75,14 @@ def neutral_settings_are_found_inert(subject: Subject) -> Verdict:
 
 
 def acts_and_proves_it(subject: Subject) -> Verdict:
-    """At the card's settings it claims an effect, has one, and trains other weights; or it claims none and has none."""
+    """At the card's settings it claims an effect, has one and trains other weights; or claims and has none."""
     later = subject.chain[1:]
     acted = difference(subject.plain[-1].learnt, later[-1].learnt) is not None
     effects = [trained.evidence["numbers"]["effect"] for trained in later if trained.evidence["expected"]]
+    if acted and not effects:
+        return fails("it claims nothing, yet trains other weights than finetune")
     if not effects:
-        return fails("it claims nothing, yet trains other weights than finetune") if acted else not_claimed("no effect")
+        return not_claimed("no effect, and its weights are finetune's")
     if not any(effects):
         return fails("its effect is 0 in every stage: it would be stamped INERT")
     if not acted:
@@ -125,7 +127,8 @@ def memory_is_what_is_declared(subject: Subject) -> Verdict:
         declared = subject.method.buffers(len(spec.earlier))
         held, count = _bytes_of_tensors(trained.memory)
         if abs(held - declared * trunk) > SLACK * trunk * (1 + declared):
-            return fails(f"stage {spec.stage}: holds {held / trunk:.2f} buffers of the trunk's size, not {declared:g}")
+            found = f"{held / trunk:.2f} buffers of the trunk's size, not {declared:g}"
+            return fails(f"stage {spec.stage}: holds {found}")
         written = trained.memory_file.stat().st_size if trained.memory_file.exists() else 0
         if written > held + 1000 * count + 20_000:
             return fails(f"stage {spec.stage}: {written} bytes were written for {held} bytes of tensors")

@@ -34,22 +34,30 @@ class Checked:
     verdict: Verdict
 
 
-def examine(laboratory: Laboratory, variant: Variant, scenarios: tuple[Scenario, ...]) -> Iterator[Checked]:
+def examine(
+    laboratory: Laboratory, variant: Variant, scenarios: tuple[Scenario, ...], whole: bool = True
+) -> Iterator[Checked]:
     """Hold a method to its promises, check by check.
 
     Args:
         laboratory: where it is trained.
         variant: the method and its settings.
-        scenarios: of those that it is defined for; all six tasks in the first, three in the others.
+        scenarios: of those that it is defined for.
+        whole: whether the first of them is held with all six tasks; the others, with three.
     """
     for number, scenario in enumerate(scenarios):
-        subject = Subject(laboratory, variant, scenario, REDUCED if number else LENGTH)
+        subject = Subject(laboratory, variant, scenario, LENGTH if whole and number == 0 else REDUCED)
         for check in CHECKS:
             if number == 0 or check is not signature_is_complete:
-                yield Checked(scenario, check.__name__.replace("_", " "), _verdict(check, subject))
+                yield Checked(scenario, name_of(check), held(check, subject))
 
 
-def _verdict(check: Check, subject: Subject) -> Verdict:
+def name_of(check: Check) -> str:
+    """A check's name, in words."""
+    return check.__name__.replace("_", " ")
+
+
+def held(check: Check, subject: Subject) -> Verdict:
     """A check's own, or that the method failed under it: a method may raise anything."""
     try:
         verdict = check(subject)

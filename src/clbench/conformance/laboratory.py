@@ -13,7 +13,6 @@ import torch
 
 from clbench.conformance.finding import find_variant
 from clbench.conformance.tiny import LENGTH, resolved
-from clbench.conformance.verdict import NotReached
 from clbench.definitions.catalogue import Catalogue
 from clbench.definitions.models import Scenario, Variant
 from clbench.job.prepare import prepare
@@ -66,14 +65,13 @@ class Trained:
 
 
 class Laboratory:
-    """A store of tiny trainings, and what has failed in it."""
+    """A store of tiny trainings."""
 
     def __init__(self, root: Path) -> None:
         """Work in a folder; what an earlier laboratory trained there is not trained again."""
         self.root, self.store = root, Store(root / "store")
         self._plans: dict[tuple[str, str, int], Plan] = {}
         self._trained: dict[str, Trained] = {}
-        self._failed: set[str] = set()
         self._plain = find_variant("finetune", Catalogue.open())
         torch.set_num_threads(1)
 
@@ -82,11 +80,7 @@ class Laboratory:
         return self.chain(scenario, self._plain, length)
 
     def chain(self, scenario: Scenario, variant: Variant, length: int = LENGTH) -> list[Trained]:
-        """The stages of a sequence of the first ``length`` tasks.
-
-        Raises:
-            NotReached: one of them failed when it was asked for before.
-        """
+        """The stages of a sequence of the first ``length`` tasks."""
         plan = self._plan(scenario, variant, length)
         jobs = {use.stage: plan.job(use.job) for use in plan.uses}
         return [self._stage(plan, jobs[stage]) for stage in sorted(jobs)]
@@ -98,15 +92,11 @@ class Laboratory:
         return self._plans[asked]
 
     def _stage(self, plan: Plan, job: Job) -> Trained:
-        if job.id in self._failed:
-            raise NotReached(f"{job.title} failed, see above")
         if job.id not in self._trained:
-            self._failed.add(job.id)
             self._prepare(plan.job(job.parents[0]))
             trainee = trainee_of(job, self.store)
             document = trainee.folder.check("trained") or self.train(trainee)
             self._trained[job.id] = Trained(trainee, document)
-            self._failed.remove(job.id)
         return self._trained[job.id]
 
     def _prepare(self, job: Job) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from clbench.conformance.laboratory import Laboratory, Trained
+from clbench.conformance.verdict import NotReached
 from clbench.definitions.models import Scenario, Variant
 from clbench.definitions.signatures import Signature, read_signature
 from clbench.job.assembly import assemble
@@ -83,7 +84,7 @@ class Subject:
     @cached_property
     def chain(self) -> list[Trained]:
         """Its stages."""
-        return self.laboratory.chain(self.scenario, self.variant, self.length)
+        return self.stages(self.variant, self.length)
 
     @cached_property
     def plain(self) -> list[Trained]:
@@ -97,13 +98,30 @@ class Subject:
             return None
         settings = self.signature.complete({**self.variant.settings, **self.method.neutral})
         neutral = self.variant.model_copy(update={"name": f"{self.variant.name}, neutral", "settings": settings})
-        return self.laboratory.chain(self.scenario, neutral, 3)
+        return self.stages(neutral, 3)
+
+    def stages(self, variant: Variant, length: int) -> list[Trained]:
+        """The stages of a sequence of the first ``length`` tasks.
+
+        Raises:
+            NotReached: one of them failed when it was asked for before.
+        """
+        if variant.name in self._failed:
+            raise NotReached(f"the training of {variant.name} failed, see above")
+        self._failed.add(variant.name)
+        chain = self.laboratory.chain(self.scenario, variant, length)
+        self._failed.remove(variant.name)
+        return chain
+
+    @cached_property
+    def _failed(self) -> set[str]:
+        return set()
 
     @property
     def interruptible(self) -> list[Trained]:
-        """The stages that are killed and resumed: the third; of all six also those before, if they are its own."""
-        first = 0 if self.variant.watches_first_stage else 1
-        return self.chain[first:3] if self.length > 3 else self.chain[2:3]
+        """The stages that are killed and resumed: the third, and of a whole sequence the first if it is watched."""
+        watched = self.variant.watches_first_stage and self.length > 3
+        return [self.chain[0], self.chain[2]] if watched else [self.chain[2]]
 
     def killed(self, trained: Trained) -> Killed:
         """A stage, killed; once, whichever check asks."""
@@ -125,7 +143,7 @@ def read_back(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def difference(a: Any, b: Any, where: str = "") -> str | None:
-    """The place of the first difference between two nests of tensors and plain values; None if they are the same bits."""
+    """The place of the first difference between two nests of tensors and plain values; None if there is none."""
     if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
         return None if a.dtype == b.dtype and torch.equal(a, b) else where
     if isinstance(a, dict) and isinstance(b, dict):
