@@ -104,7 +104,7 @@ def tiny_run(tiny_suite: Path, tmp_path_factory: pytest.TempPathFactory) -> Tiny
 @pytest.fixture(scope="session")
 def laboratory(tmp_path_factory: pytest.TempPathFactory) -> object:
     """Where methods are trained on the conformance suite's tiny tasks; each stage once for all tests."""
-    from clbench.conformance import Laboratory
+    from clbench.conformance.laboratory import Laboratory
 
     return Laboratory(tmp_path_factory.mktemp("laboratory"))
 

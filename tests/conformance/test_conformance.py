@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from clbench.conformance import examine, find_variant
+from clbench.conformance.examine import examine
+from clbench.conformance.finding import find_variant
 from clbench.definitions.catalogue import Catalogue
 
 CATALOGUE = Catalogue.open()

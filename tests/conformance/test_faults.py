@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from clbench.conformance import find_variant
 from clbench.conformance.checks import CHECKS
 from clbench.conformance.examine import REDUCED, held, name_of
+from clbench.conformance.finding import find_variant
 from clbench.conformance.subject import Subject
 from clbench.definitions.catalogue import Catalogue
 

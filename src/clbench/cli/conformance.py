@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clbench.cli.options import PATH, json_option, suite_option
+from clbench.conformance.finding import find_variant
 from clbench.definitions.catalogue import Catalogue
 from clbench.definitions.checks import scenario_message
 from clbench.definitions.models import Scenario, Variant
@@ -19,7 +20,7 @@ from clbench.definitions.scenarios import SCENARIOS
 from clbench.errors import ClbenchError
 
 if TYPE_CHECKING:
-    from clbench.conformance import Checked
+    from clbench.conformance.examine import Checked
 
 
 @click.command("test-method")
@@ -36,10 +37,11 @@ def test_method_command(
     NAME is a baseline that `clbench list` gives, tested at its card's settings, or a method, at its defaults.
     Ends with 3 if a check fails.
     """
-    from clbench.conformance import Laboratory, examine, find_variant
-
     variant = find_variant(name, Catalogue.open(suites))
     scenarios = _scenarios(variant, scenario)
+    from clbench.conformance.examine import examine
+    from clbench.conformance.laboratory import Laboratory
+
     with _folder(keep) as root:
         checked = []
         for line in examine(Laboratory(Path(root)), variant, scenarios):

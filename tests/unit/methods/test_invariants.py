@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from clbench.conformance import find_variant
+from clbench.conformance.finding import find_variant
 from clbench.definitions.catalogue import Catalogue
 from clbench.job.assembly import assemble
 
