@@ -150,6 +150,11 @@ CHECKS: tuple[Check, ...] = (
     what_earlier_tasks_have_to_themselves_is_untouched, memory_is_what_is_declared, earlier_checkpoints_are_untouched,
 )  # fmt: skip
 
+ONCE: tuple[Check, ...] = (
+    signature_is_complete, state_survives_a_round_trip, killed_stage_resumes_to_the_same_bits,
+)  # fmt: skip
+"""Those that need not be held in every scenario."""
+
 
 def _outcome(trained: Trained) -> dict[str, Any]:
     """All that a stage leaves."""

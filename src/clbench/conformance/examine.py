@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from clbench.conformance.checks import CHECKS, Check, signature_is_complete
+from clbench.conformance.checks import CHECKS, ONCE, Check
 from clbench.conformance.laboratory import Laboratory
 from clbench.conformance.subject import Subject
 from clbench.conformance.tiny import LENGTH
@@ -43,12 +43,13 @@ def examine(
         laboratory: where it is trained.
         variant: the method and its settings.
         scenarios: of those that it is defined for.
-        whole: whether the first of them is held with all six tasks; the others, with three.
+        whole: whether the first of them is held with all six tasks and all checks; the others are with three, and
+            without what does not depend on the scenario.
     """
     for number, scenario in enumerate(scenarios):
         subject = Subject(laboratory, variant, scenario, LENGTH if whole and number == 0 else REDUCED)
         for check in CHECKS:
-            if number == 0 or check is not signature_is_complete:
+            if subject.length == LENGTH or check not in ONCE:
                 yield Checked(scenario, name_of(check), held(check, subject))
 
 

@@ -119,9 +119,8 @@ class Subject:
 
     @property
     def interruptible(self) -> list[Trained]:
-        """The stages that are killed and resumed: the third, and of a whole sequence the first if it is watched."""
-        watched = self.variant.watches_first_stage and self.length > 3
-        return [self.chain[0], self.chain[2]] if watched else [self.chain[2]]
+        """The stages that are killed and resumed: the third, and the first if it is watched."""
+        return [self.chain[0], self.chain[2]] if self.variant.watches_first_stage else [self.chain[2]]
 
     def killed(self, trained: Trained) -> Killed:
         """A stage, killed; once, whichever check asks."""
