@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 BENCHMARK ?= mini-organs
 
-.PHONY: benchmark setup test check bench report clean help
+.PHONY: benchmark setup test check bench bench-methods report clean help
 .DEFAULT_GOAL := help
 
 benchmark: setup  ## environment, run BENCHMARK (mini-organs), print its report
@@ -27,8 +27,14 @@ check: setup  ## style, types, import contracts, definitions
 	$(BIN)/lint-imports
 	$(BIN)/clbench validate
 
+TIMED := --benchmark-only --benchmark-timer=time.process_time --benchmark-columns=min,median,iqr,rounds
+
 bench: setup  ## CPU time of a training step, side by side with bare PyTorch
-	$(BIN)/python -m pytest tests/bench --benchmark-only --benchmark-timer=time.process_time --benchmark-columns=min,median,iqr,rounds --benchmark-group-by=param
+	$(BIN)/python -m pytest tests/bench/test_training_step.py $(TIMED) --benchmark-group-by=param
+
+bench-methods: setup  ## CPU time of a training step under every method, as the table of docs/performance.md
+	$(BIN)/python -m pytest tests/bench/test_method_step.py $(TIMED) --benchmark-json=.bench.json
+	$(BIN)/python docs/cost_table.py .bench.json
 
 report: setup  ## print the report of the last run of BENCHMARK again
 	$(BIN)/clbench report reports/$(BENCHMARK)
@@ -38,4 +44,4 @@ clean:  ## delete runs and their artifacts, keep the environment
 	find reports -mindepth 1 -maxdepth 1 -type d ! -name reference ! -name gallery -exec rm -rf {} +
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16

@@ -26,7 +26,7 @@ PROTOCOL_TITLES = {
     "from-scratch": "each task alone, from a fresh network",
     "joint": "all tasks at once, as many iterations as the whole sequence",
     "joint-equal": "all tasks at once, as many iterations as one stage",
-    "cumulative": "one task after another, with the cases of all tasks so far in every stage",
+    "cumulative": "one task after another, every stage with the cases and the iterations of all tasks so far",
 }
 
 
@@ -60,7 +60,7 @@ def benchmark_info(resolved: Resolved) -> BenchmarkInfo:
     caveats = (ONE_PATIENT, *((SPEED_NOT_HEIGHT,) if targets else ())) if embedded else ()
     return BenchmarkInfo(
         benchmark.name, benchmark.version, benchmark.title, benchmark.sequence, targets, benchmark.seeds,
-        tuple(baselines), caveats,
+        tuple(baselines), caveats, benchmark.all_orders,
     )  # fmt: skip
 
 
@@ -76,7 +76,8 @@ def collect(plan: Plan, store: Store) -> Collected:
     for use in plan.uses:
         result = results[use.job]
         if isinstance(result, str):
-            missing[(use.protocol, use.baseline, use.seed, use.stage)].append(f"{_what(use)}{result}")
+            hole = Hole(use.protocol, use.baseline, use.seed, use.order, use.stage)
+            missing[hole].append(f"{_what(use)}{result}")
             continue
         rows += _rows(plan, use, result)
         records.append(_record(use, result, shared=counts[use.job] > 1))
@@ -124,6 +125,6 @@ def _rows(plan: Plan, use: Use, result: Json) -> list[Row]:
 
 def _record(use: Use, result: Json, shared: bool) -> StageRecord:
     return StageRecord(
-        protocol=use.protocol, baseline=use.baseline, seed=use.seed, stage=use.stage, trained_on=use.trained_on,
-        job=use.job, cost=result["cost"], evidence=result["evidence"], shared=shared,
+        protocol=use.protocol, baseline=use.baseline, seed=use.seed, order=use.order, stage=use.stage,
+        trained_on=use.trained_on, job=use.job, cost=result["cost"], evidence=result["evidence"], shared=shared,
     )  # fmt: skip

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional as F
 
-from clbench.methods.base import Context
+from clbench.methods.base import Context, Method
+from clbench.network.batch import Batch, Key
+from clbench.network.heads import Layout, MultiHeadNetwork
+from clbench.network.losses import stage_loss
+from clbench.training.deck import Deck
+from clbench.training.stage import Schedule, Stage
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -33,5 +42,98 @@ def stage() -> Callable[..., Context]:
             "rng": np.random.default_rng(0),
         }  # fmt: skip
         return Context(trunk=trunk, **{**fields, **given})
+
+    return make
+
+
+class SmallUNet(nn.Module):
+    """A trunk of nnU-Net's kind with two scales: strided, transposed and plain convolutions, norm layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fine = nn.Sequential(nn.Conv3d(1, 3, 3, padding=1), nn.InstanceNorm3d(3, affine=True), nn.LeakyReLU())
+        self.coarse = nn.Sequential(nn.Conv3d(3, 4, (1, 3, 3), 2, (0, 1, 1)), nn.LeakyReLU())
+        self.up = nn.ConvTranspose3d(4, 3, 2, 2)
+        self.last = nn.Sequential(nn.Conv3d(6, 4, 3, padding=1), nn.LeakyReLU())
+        self.decoder = nn.Module()
+        self.decoder.seg_layers = nn.ModuleList([nn.Conv3d(4, 3, 1), nn.Conv3d(4, 3, 1)])
+
+    def forward(self, data: torch.Tensor) -> list[torch.Tensor]:
+        fine = self.fine(data)
+        coarse = self.coarse(fine)
+        last = self.last(torch.cat([fine, self.up(coarse)], 1))
+        return [self.decoder.seg_layers[1](last), self.decoder.seg_layers[0](coarse)]
+
+
+class CrossEntropy(nn.Module):
+    """Summed over the scales."""
+
+    def forward(self, logits: Sequence[torch.Tensor], target: Sequence[torch.Tensor]) -> torch.Tensor:
+        return torch.stack([F.cross_entropy(z, t[:, 0].long()) for z, t in zip(logits, target, strict=True)]).sum()
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A stage on a small network, ready for a method.
+
+    Attributes:
+        network: trunk and heads of the tasks so far.
+        context: what a method is given.
+        load: makes batches of random patches; the same ones of a case, but for noise from NumPy's global generator.
+    """
+
+    network: MultiHeadNetwork
+    context: Context
+    load: Callable[[Sequence[Key]], Batch]
+
+    def begin(self, method: Method, **options: float) -> Stage:
+        """Tell a method of the stage, and give its training: SGD with momentum and weight decay."""
+        np.random.seed(2)
+        method.begin_stage(self.context)
+        rates = {"lr": 0.05, "momentum": 0.9, "weight_decay": 0.01, **options}
+        schedule = Schedule(2, 3, self.context.batch, warmup=0, **rates)
+        deck = Deck({self.context.task: self.context.cases[self.context.task]}, [0])
+        np.random.seed(1)
+        return Stage(self.network, CrossEntropy(), schedule, method, deck, self.load, torch.device("cpu"))
+
+    def trained(self, method: Method) -> dict[str, torch.Tensor]:
+        """The network's weights after two epochs of three steps."""
+        stage = self.begin(method)
+        for _ in range(stage.schedule.epochs):
+            stage.train_epoch()
+        return {name: value.clone() for name, value in self.network.state_dict().items()}
+
+
+@pytest.fixture
+def trial(stage: Callable[..., Context]) -> Callable[..., Trial]:
+    """Makes a stage of task ``c`` after ``a`` and ``b``, four cases each; always with the same weights and data."""
+
+    def make(layout: Layout = "own", dtype: torch.dtype = torch.float32, **given: Any) -> Trial:
+        torch.manual_seed(0)
+        tasks = ("a", "b", "c")
+        network = MultiHeadNetwork(SmallUNet(), layout)
+        for task in tasks if layout != "shared" else tasks[:1]:
+            narrow = layout == "joined" and task != "a"
+            weights = {k: v[1:] if narrow else v for k, v in network.first_head.items()}
+            shaken = {k: v + 0.1 * torch.randn(v.shape) for k, v in weights.items()}
+            network.add_head(task, shaken, frozen=layout == "own" and task != "c")
+        network.to(dtype)
+
+        def load(keys: Sequence[Key]) -> Batch:
+            rngs = [np.random.default_rng(zlib.crc32("/".join(key).encode())) for key in keys]
+            data = np.stack([rng.normal(size=(1, 8, 8, 8)) for rng in rngs])
+            fine = torch.tensor(np.stack([rng.integers(0, 3, (1, 8, 8, 8)) for rng in rngs]))
+            noise = 0.1 * np.random.normal(size=data.shape)
+            batch = Batch(torch.tensor(data + noise, dtype=dtype), (fine, fine[..., ::2, ::2, ::2]), tuple(keys))
+            shift = {task: 2 * i if layout == "joined" else 0 for i, task in enumerate(tasks)}
+            return batch.in_classes(shift)
+
+        fields: dict[str, Any] = {
+            "network": network, "task": "c", "earlier": ("a", "b"), "batches": load, "patches": load,
+            "cases": {task: tuple(f"{task}{i}" for i in range(4)) for task in tasks}, "iterations": 6,
+            "epoch_iterations": 3, "lr": 0.05, "momentum": 0.9,
+            "task_loss": lambda batch, output: stage_loss(CrossEntropy(), network, output, batch, False),
+        }  # fmt: skip
+        return Trial(network, stage(network.shared_parameters(("a", "b")), **{**fields, **given}), load)
 
     return make

@@ -131,15 +131,16 @@ class Sequence:
 
     def train(self, to):
         """One stage, whose training ends at this trunk wherever it began; returns where it began."""
-        cases = dict.fromkeys((*self.tasks, str(len(self.tasks) + 1)), ("case",))
-        context = self.stage({"w": self.theta}, memory=self.memory, earlier=tuple(self.tasks), cases=cases)
+        task = str(len(self.tasks) + 1)
+        cases = dict.fromkeys((*self.tasks, task), ("case",))
+        context = self.stage({"w": self.theta}, memory=self.memory, task=task, earlier=tuple(self.tasks), cases=cases)
         self.method = Merge(**self.settings)
         self.method.begin_stage(context)
         began = self.theta.detach().clone()
         with torch.no_grad():
             self.theta.copy_(torch.tensor(to))
         self.memory = self.method.end_stage() or None
-        self.tasks.append(str(len(self.tasks) + 1))
+        self.tasks.append(task)
         return began.tolist()
 
     @property

@@ -89,7 +89,7 @@ def _label_message(
                 return f"{name} and {other} both have {_list(shared)}; each task must bring classes of its own"
     one_head = benchmark.new_head == "copy-last" or benchmark.evaluate_with == "last"
     if benchmark.scenario == "task-incremental" and one_head and len(labels) != len(first[2]):
-        return f"{name} has {len(labels)} labels and {first[1]} {len(first[2])}; one head can't serve both"
+        return f"{name} and {first[1]} have {len(labels)} and {len(first[2])} labels; one head can't serve both"
     return None
 
 

@@ -159,10 +159,11 @@ class _Resolution:
         for variant in () if findings else expanded(baseline, written):
             if any(variant.name == other.name for other in self.variants):
                 self._refuse(path, f"{variant.name!r} is listed twice; leave it out once")
-            elif message := checks.scenario_message(variant, self.benchmark.scenario):
+                continue
+            self.variants.append(variant)
+            message = checks.scenario_message(variant, self.benchmark.scenario)
+            if message and self.definition.sound("scenario"):
                 self._refuse(path, f"{variant.name!r}: {message}")
-            else:
-                self.variants.append(variant)
 
     def _findings(self) -> Iterator[Finding]:
         """The checks between sections; one whose section is wrong in itself is left out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -42,6 +43,7 @@ class QuadraticPenalty(Method):
         self._parameters = [context.trunk[name] for name in self._names]
         anchored = context.trunk if anchor is None else anchor
         self._anchor = [anchored[name].detach().clone() for name in self._names]
+        self._pulled_at = math.nan
 
     def stability(self) -> float:
         """Of ``gradient`` updates, rate times strength times largest importance over the bound that SGD with
@@ -72,12 +74,14 @@ class QuadraticPenalty(Method):
         """Move towards the anchor if the update is proximal."""
         if self.update != "proximal":
             return
-        k = lr * self.strength / (1 - self.context.momentum)
-        weight = torch._foreach_mul(self._importance, k)
-        pulled = torch._foreach_mul(weight, self._anchor)
-        torch._foreach_add_(self._parameters, pulled)
-        torch._foreach_add_(weight, 1.0)
-        torch._foreach_div_(self._parameters, weight)
+        if lr != self._pulled_at:
+            self._pulled_at, self._way = lr, self._share_of_the_way(lr)
+        torch._foreach_lerp_(self._parameters, self._anchor, self._way)
+
+    def _share_of_the_way(self, lr: float) -> list[torch.Tensor]:
+        """``k F / (1 + k F)``: how far towards the anchor a step goes; it changes with the rate alone."""
+        weight = torch._foreach_mul(self._importance, lr * self.strength / (1 - self.context.momentum))
+        return list(torch._foreach_div(weight, torch._foreach_add(weight, 1.0)))
 
     def advice(self) -> str:
         """The stability bound, and the strength at which it is met."""

@@ -62,14 +62,17 @@ class MultiHeadNetwork(nn.Module):
     def features(self, data: torch.Tensor, task: str | None = None) -> list[torch.Tensor]:
         """The trunk's features of images ``(B, C, X, Y, Z)``, finest scale first.
 
+        nnU-Net's aliases are modules that hang in several places. Each is replaced once: ``tie_weights`` would
+        replace it once per alias, and in putting back would leave the task's own tensor in the trunk.
+
         Args:
             data: the images.
             task: whose own weights take the place of the shared ones, if it has any.
         """
         result: list[torch.Tensor]
         if task is not None and task in self.own:
-            own = cast(OwnWeights, self.own[task])
-            result = functional_call(self.trunk, own.tensors(self.trunk_parameters()), (data,))
+            own = cast(OwnWeights, self.own[task]).tensors(self.trunk_parameters())
+            result = functional_call(self.trunk, own, (data,), tie_weights=False)
         else:
             result = self._run[0](data)
         return result
@@ -185,7 +188,7 @@ class MultiHeadNetwork(nn.Module):
     def shared_of(self, task: str) -> Weights:
         """The shared tensors in whose place ``nnunet_weights`` has the task's own."""
         parameters = self.trunk_parameters()
-        names = cast(OwnWeights, self.own[task]).tensors(parameters) if task in self.own else ()
+        names = cast(OwnWeights, self.own[task]).names if task in self.own else ()
         return {name: parameters[name].detach().clone() for name in names}
 
     def _softmax(self, task: str) -> Weights:

@@ -29,10 +29,19 @@ class OwnWeights(nn.Module):
         self.up = nn.ParameterList(_copy(pair[1]) for pair in (low_rank or {}).values())
 
     def tensors(self, trunk: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """By name, what takes the place of the trunk's parameters."""
+        """By name, what takes the place of the trunk's parameters.
+
+        In float32 under autocast too: what was trained is what a checkpoint holds.
+        """
         whole: dict[str, torch.Tensor] = dict(zip(self._whole, self.tensors_of_whole, strict=True))
         changes = zip(self._low_rank, self.down, self.up, strict=True)
-        return whole | {name: trunk[name] + (up @ down).view(trunk[name].shape) for name, down, up in changes}
+        with torch.autocast(next(iter(trunk.values())).device.type, enabled=False):
+            return whole | {name: trunk[name] + (up @ down).view(trunk[name].shape) for name, down, up in changes}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the trunk's parameters that it takes the place of."""
+        return (*self._whole, *self._low_rank)
 
     def content(self) -> dict[str, Any]:
         """Everything in it, as tensors and plain values."""

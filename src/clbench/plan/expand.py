@@ -111,7 +111,7 @@ class _Planner:
                 spec = spec.model_copy(
                     update={"heads": heads, "method": variant.method, "settings": dict(variant.settings)}
                 )
-                parent = self._stage(spec, variant.name, parent, variant.method_file)
+                parent = self._stage(spec, self._who(variant.name, order), parent, variant.method_file)
             else:
                 parent = self._stage(spec, "from scratch")
             self._use("continual", variant.name, parent, order)
@@ -124,8 +124,11 @@ class _Planner:
             known = (task, *tasks[:index])
             total = sum(self._iterations(one) for one in known)
             spec = self._spec(known, seed, iterations=total, **self._place(tasks, index))
-            parent = self._stage(spec, "cumulative" if index else "from scratch", parent)
+            parent = self._stage(spec, self._who("cumulative", order) if index else "from scratch", parent)
             self._use("cumulative", "cumulative", parent, order)
+
+    def _who(self, name: str, order: int) -> str:
+        return f"{name} · order {order}" if self.benchmark.orders else name
 
     def _place(self, tasks: tuple[str, ...], index: int) -> dict[str, Any]:
         """What a stage's place in its sequence says of it; the first has a head of its own in any scenario."""
@@ -261,7 +264,7 @@ def _whole(spec: StageSpec) -> str:
 
 def _title(spec: StageSpec, who: str) -> str:
     whole = _whole(spec)
-    task = "all tasks" if whole else spec.tasks[0]
+    task = {"": spec.tasks[0], "joint": "all tasks", "cumulative": "all tasks so far"}[whole]
     place = "" if whole == "joint" else f" · stage {spec.stage}"
     share = "" if spec.fraction == 1 else f" · {spec.fraction:.0%} of the cases"
     return f"{who}{place} · {task}{share} · seed {spec.seed}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from clbench.report.table import Cell, Table, labels, slug_of, stamped
-from clbench.results.model import BaselineSummary, Cost, Evidence, Missing, Reading, StageEvidence, Summary
+from clbench.report.table import Cell, Table, counted, labels, several_orders, slug_of, stamped
+from clbench.results.model import STAGED, BaselineSummary, Cost, Evidence, Missing, Reading, StageEvidence, Summary
 
 
 def volume_table(summary: Summary) -> Table:
@@ -22,6 +22,7 @@ def volume_table(summary: Summary) -> Table:
         section="Predicted volume",
         text_columns=2,
         decimals=1,
+        counted=counted(summary),
     )
 
 
@@ -33,7 +34,7 @@ def excluded_table(summary: Summary) -> Table:
         slug="excluded",
         headers=("baseline", "when", *summary.benchmark.sequence),
         rows=tuple(rows) if any(any(row[2:]) for row in rows) else (),
-        note="Pairs of case and label over all seeds that have no Dice and are in no mean.",
+        note=f"Pairs of case and label over all {_seeds(summary)} that have no Dice and are in no mean.",
         section="Predicted volume",
         text_columns=2,
     )
@@ -53,6 +54,7 @@ def cost_table(summary: Summary) -> Table:
         section="Cost",
         text_columns=2,
         decimals=1,
+        counted=counted(summary),
     )
 
 
@@ -64,8 +66,8 @@ def evidence_table(summary: Summary) -> Table:
         slug="evidence",
         headers=("baseline", "stages with evidence", "expected to act", "inert"),
         rows=tuple(_verdict_row(names, entry) for entry in summary.evidence),
-        note="Counts the stages from the second on, over all seeds; a method that was inert where it should "
-        "have acted is stamped INERT everywhere, and its line is fine-tuning under another name.",
+        note=f"Counts the stages from the second on, over all {_seeds(summary)}; a method that was inert where it "
+        "should have acted is stamped INERT everywhere, and its line is fine-tuning under another name.",
         section="Evidence",
     )
 
@@ -73,7 +75,7 @@ def evidence_table(summary: Summary) -> Table:
 def evidence_details(summary: Summary) -> list[Table]:
     """The numbers of every baseline that has any."""
     names = labels(summary)
-    return [_detail_table(names[entry.baseline], entry) for entry in summary.evidence]
+    return [_detail_table(summary, names[entry.baseline], entry) for entry in summary.evidence]
 
 
 def missing_table(summary: Summary) -> Table:
@@ -81,11 +83,11 @@ def missing_table(summary: Summary) -> Table:
     return Table(
         title="Missing results",
         slug="missing",
-        headers=("protocol", "baseline", "seed", "stage", "reason"),
+        headers=("protocol", "baseline", *_place_words(summary), "stage", "reason"),
         rows=tuple(_missing_row(summary, hole) for hole in summary.missing),
         note="Each leaves a “–” in the tables above; no mean counts it as anything.",
         section="Missing",
-        text_columns=5,
+        text_columns=4 + len(_place_words(summary)),
     )
 
 
@@ -99,7 +101,7 @@ def _excluded_rows(entry: BaselineSummary) -> list[tuple[Cell, ...]]:
 
 def _readings(entry: BaselineSummary) -> list[tuple[str, Reading]]:
     """What was measured when; without a sequence of stages there is only the end."""
-    if entry.after_stage is None or entry.protocol != "continual":
+    if entry.after_stage is None or not entry.staged:
         return [("at the end", entry.final)]
     return [("after its stage", entry.after_stage), ("at the end", entry.final)]
 
@@ -123,17 +125,17 @@ def _verdict_row(names: Mapping[str, str], entry: Evidence) -> tuple[Cell, ...]:
     return (names[entry.baseline], len(later), len(expected), sum(stage.inert for stage in expected))
 
 
-def _detail_table(label: str, entry: Evidence) -> Table:
+def _detail_table(summary: Summary, label: str, entry: Evidence) -> Table:
     stages = [stage for stage in entry.stages if stage.numbers or stage.expected]
     numbers = list(dict.fromkeys(name for stage in stages for name in stage.numbers))
     return Table(
         title=f"{label}: evidence by stage",
         slug=slug_of("evidence", entry.baseline),
-        headers=(f"{label} at", "seed", "at work", *numbers),
+        headers=(f"{label} at", *_place_words(summary), "at work", *numbers),
         rows=tuple(
             (
                 f"{stage.stage} {stage.trained_on}",
-                str(stage.seed),
+                *_place_cells(summary, stage.seed, stage.order),
                 _verdict(stage),
                 *(_evidence_cell(stage.numbers.get(name)) for name in numbers),
             )
@@ -141,7 +143,7 @@ def _detail_table(label: str, entry: Evidence) -> Table:
         ),
         note="What the method itself recorded in each stage.",
         section="Evidence",
-        text_columns=3,
+        text_columns=2 + len(_place_words(summary)),
     )
 
 
@@ -159,13 +161,26 @@ def _evidence_cell(value: object) -> Cell:
 
 
 def _missing_row(summary: Summary, hole: Missing) -> tuple[Cell, ...]:
-    sequence = summary.benchmark.sequence
-    known = hole.protocol == "continual" and 1 <= hole.stage <= len(sequence)
-    stage = f"{hole.stage} {sequence[hole.stage - 1]}" if known else str(hole.stage)
+    tasks = summary.benchmark.orders[hole.order - 1]
+    known = hole.protocol in STAGED and 1 <= hole.stage <= len(tasks)
+    stage = f"{hole.stage} {tasks[hole.stage - 1]}" if known else str(hole.stage)
+    ordered = hole.protocol in (*STAGED, "transfer")
     return (
         hole.protocol,
         labels(summary).get(hole.baseline, hole.baseline),
-        str(hole.seed),
+        *_place_cells(summary, hole.seed, hole.order if ordered else ""),
         stage,
         hole.reason,
     )
+
+
+def _place_words(summary: Summary) -> tuple[str, ...]:
+    return ("seed", "order") if several_orders(summary) else ("seed",)
+
+
+def _place_cells(summary: Summary, seed: int, order: int | str) -> tuple[Cell, ...]:
+    return (str(seed), str(order)) if several_orders(summary) else (str(seed),)
+
+
+def _seeds(summary: Summary) -> str:
+    return "seeds and orders" if several_orders(summary) else "seeds"

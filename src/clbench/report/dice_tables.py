@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
-from clbench.report.table import Cell, Table, slug_of, stamped
+from clbench.report.table import Cell, Table, counted, several_orders, slug_of, stamped
 from clbench.results.model import BaselineSummary, Stat, Summary
+
+T = TypeVar("T")
+
+_INTRANSIGENCE = ", intransigence the mean distance of later tasks below cumulative's per-stage Dice"
 
 
 def final_table(summary: Summary) -> Table:
@@ -16,6 +21,7 @@ def final_table(summary: Summary) -> Table:
         headers=("baseline", *summary.benchmark.sequence, "mean", "BWT", "forgetting", "gap closed"),
         rows=tuple(_final_row(summary, entry) for entry in summary.baselines),
         note=f"Every task with the last network of the sequence, from-scratch with its own; {_gap_note(summary)}.",
+        counted=counted(summary),
     )
 
 
@@ -27,11 +33,12 @@ def stage_table(summary: Summary) -> Table:
         slug="per-stage",
         headers=("baseline", *summary.benchmark.sequence, "mean", "plasticity"),
         rows=tuple(
-            (stamped(entry), *then.dice, then.mean, _if_continual(entry, entry.metrics.plasticity))
+            (stamped(entry), *then.dice, then.mean, _if_staged(entry, entry.metrics.plasticity))
             for entry, then in lines
         ),
         note="Shows whether a method can still learn; plasticity is the mean difference to from-scratch "
         "over the tasks after the first.",
+        counted=counted(summary),
     )
 
 
@@ -40,17 +47,23 @@ def metrics_table(summary: Summary) -> Table:
     return Table(
         title="Continual-learning metrics",
         slug="metrics",
-        headers=("baseline", "ACC ↑", "LA ↑", "BWT ↑", "forgetting ↓", "plasticity ↑", "gap closed ↑"),
-        rows=tuple(_metrics_row(summary, entry) for entry in _continual(summary)),
+        headers=(
+            *("baseline", "ACC ↑", "LA ↑", "BWT ↑", "forgetting ↓", "plasticity ↑"),
+            *_with_cumulative(summary, "intransigence ↓"),
+            "gap closed ↑",
+        ),
+        rows=tuple(_metrics_row(summary, entry) for entry in _staged(summary)),
         note="ACC and LA are the means of the final and the per-stage Dice, BWT the mean change of the "
-        "earlier tasks from one to the other, forgetting their mean fall from their best; arrows point to "
-        "better.",
+        "earlier tasks from one to the other, forgetting their mean fall from their best"
+        f"{''.join(_with_cumulative(summary, _INTRANSIGENCE))}; arrows point to better.",
+        counted=counted(summary),
     )
 
 
 def matrix_tables(summary: Summary) -> list[Table]:
-    """The stage-by-task matrix of every baseline that learns stage by stage."""
-    return [_matrix_table(summary, entry) for entry in _continual(summary)]
+    """The stage-by-task matrix of every baseline that learns stage by stage, one for each order."""
+    orders = range(1, len(summary.benchmark.orders) + 1)
+    return [_matrix_table(summary, entry, order) for entry in _staged(summary) for order in orders]
 
 
 def _final_row(summary: Summary, entry: BaselineSummary) -> tuple[Cell, ...]:
@@ -59,7 +72,7 @@ def _final_row(summary: Summary, entry: BaselineSummary) -> tuple[Cell, ...]:
         stamped(entry),
         *entry.final.dice,
         entry.final.mean,
-        *(_if_continual(entry, value) for value in change),
+        *(_if_staged(entry, value) for value in change),
         _gap(summary, entry),
     )
 
@@ -73,6 +86,7 @@ def _metrics_row(summary: Summary, entry: BaselineSummary) -> tuple[Cell, ...]:
         found.backward_transfer,
         found.forgetting,
         found.plasticity,
+        *_with_cumulative(summary, found.intransigence),
         _gap(summary, entry),
     )
 
@@ -84,15 +98,17 @@ def _gap(summary: Summary, entry: BaselineSummary) -> Cell:
 def _gap_note(summary: Summary) -> str:
     if summary.gap_reference is None:
         return "gap closed needs both fine-tuning and joint training"
-    return f"gap closed is 0 for finetune and 1 for {summary.gap_reference}"
+    words = f"gap closed is 0 for finetune and 1 for {summary.gap_reference}"
+    return f"{words}, in each replicate that has such a gap" if several_orders(summary) else words
 
 
-def _matrix_table(summary: Summary, entry: BaselineSummary) -> Table:
-    tasks = summary.benchmark.sequence
-    lines = zip(tasks, entry.matrix or (), strict=True)
+def _matrix_table(summary: Summary, entry: BaselineSummary, order: int) -> Table:
+    tasks = summary.benchmark.orders[order - 1]
+    lines = zip(tasks, entry.matrices[order - 1], strict=True)
+    words, slug = (f", order {order}", (f"order-{order}",)) if several_orders(summary) else ("", ())
     return Table(
-        title=f"{stamped(entry)}: Dice of every task after every stage",
-        slug=slug_of("matrix", entry.name),
+        title=f"{stamped(entry)}{words}: Dice of every task after every stage",
+        slug=slug_of("matrix", entry.name, *slug),
         headers=(f"{stamped(entry)} after", *tasks),
         rows=tuple(
             (f"{stage} {task}", *_matrix_cells(stage, line)) for stage, (task, line) in enumerate(lines, start=1)
@@ -108,9 +124,14 @@ def _matrix_cells(stage: int, line: Sequence[Stat | None]) -> list[Cell]:
     return ["" if value is None and task > stage else value for task, value in enumerate(line, start=1)]
 
 
-def _continual(summary: Summary) -> list[BaselineSummary]:
-    return [entry for entry in summary.baselines if entry.protocol == "continual"]
+def _staged(summary: Summary) -> list[BaselineSummary]:
+    return [entry for entry in summary.baselines if entry.staged]
 
 
-def _if_continual(entry: BaselineSummary, value: Cell) -> Cell:
-    return value if entry.protocol == "continual" else ""
+def _with_cumulative(summary: Summary, cell: T) -> tuple[T, ...]:
+    """What only a run with cumulative training can show."""
+    return (cell,) if any(entry.protocol == "cumulative" for entry in summary.baselines) else ()
+
+
+def _if_staged(entry: BaselineSummary, value: Cell) -> Cell:
+    return value if entry.staged else ""

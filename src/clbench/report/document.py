@@ -10,10 +10,10 @@ from typing import Any
 from clbench.report.account_tables import missing_table
 from clbench.report.dice_tables import final_table, stage_table
 from clbench.report.render import HOLE, TERMINAL_WIDTH, markdown, terminal
-from clbench.report.table import Table
+from clbench.report.table import Table, several_orders
 from clbench.report.tables import all_tables
 from clbench.report.transfer_tables import transfer_tables
-from clbench.results.model import BaselineSummary, Summary
+from clbench.results.model import BaselineSummary, BenchmarkInfo, Summary
 
 ONE_SEED = "one seed: no ranking"
 
@@ -29,13 +29,15 @@ def terminal_report(summary: Summary) -> str:
     info = summary.benchmark
     shown = [final_table(summary), stage_table(summary), *transfer_tables(summary), missing_table(summary)]
     head = f"{info.title}\n{info.name} v{info.version} · {_seeds(info.seeds)}\n"
+    if several_orders(summary):
+        head += "".join(f"order {number}: {words}\n" for number, words in _numbered_orders(info))
     sentences = [textwrap.fill(text, TERMINAL_WIDTH) for text in limits(summary)]
     return "\n".join([head, *(terminal(table) for table in shown if table.rows), *sentences]) + "\n"
 
 
 def limits(summary: Summary) -> list[str]:
-    """How far the numbers reach: seeds, inert methods, holes, and the benchmark's own caveats."""
-    sentences = [_seed_sentence(summary.benchmark.seeds)]
+    """How far the numbers reach: seeds, orders, inert methods, holes, and the benchmark's own caveats."""
+    sentences = _replicate_sentences(summary.benchmark)
     if any(entry.inert for entry in summary.baselines):
         sentences.append("INERT: the method had no effect in a stage where it should; read it as finetune.")
     if summary.missing:
@@ -48,10 +50,23 @@ def _seeds(seeds: Sequence[int]) -> str:
     return f"seed {numbers} ({ONE_SEED})" if len(seeds) == 1 else f"seeds {numbers}"
 
 
-def _seed_sentence(seeds: Sequence[int]) -> str:
-    if len(seeds) == 1:
-        return f"{ONE_SEED.capitalize()}; a difference between two lines may be chance."
-    return f"Numbers are the mean ± the sample standard deviation over {len(seeds)} seeds."
+def _replicate_sentences(info: BenchmarkInfo) -> list[str]:
+    """What a number is the mean of, and that one seed ranks nothing."""
+    deviation = "the mean ± the sample standard deviation over"
+    seeds = f"{len(info.seeds)} seed{'' if len(info.seeds) == 1 else 's'}"
+    alone = [f"{ONE_SEED.capitalize()}; a difference between two lines may be chance."]
+    if len(info.orders) == 1:
+        return alone if len(info.seeds) == 1 else [f"Numbers are {deviation} {seeds}."]
+    pairs = f"{seeds} × {len(info.orders)} orders = {len(info.seeds) * len(info.orders)} replicates"
+    several = (
+        f"What is learnt one task after another is {deviation} {pairs}, each task whatever its place; from-scratch, "
+        "joint and transfer have no further order and are taken over seeds alone."
+    )
+    return [*(alone if len(info.seeds) == 1 else []), several]
+
+
+def _numbered_orders(info: BenchmarkInfo) -> list[tuple[int, str]]:
+    return [(number, " → ".join(tasks)) for number, tasks in enumerate(info.orders, start=1)]
 
 
 def _excluded_sentence(summary: Summary) -> str:
@@ -72,11 +87,18 @@ def _head(summary: Summary) -> str:
         "",
         "## What was run",
         "",
-        f"- Tasks, in the order in which they are learnt: {' → '.join(info.sequence)}",
+        *_order_lines(info),
     ]
     if info.targets:
         lines.append(f"- Held out, learnt afterwards from every backbone: {', '.join(info.targets)}")
     return "\n".join([*lines, *(_baseline_line(entry) for entry in summary.baselines)])
+
+
+def _order_lines(info: BenchmarkInfo) -> list[str]:
+    orders = _numbered_orders(info)
+    if len(orders) == 1:
+        return [f"- Tasks, in the order in which they are learnt: {orders[0][1]}"]
+    return [f"- Tasks, in order {number}: {words}" for number, words in orders]
 
 
 def _baseline_line(entry: BaselineSummary) -> str:

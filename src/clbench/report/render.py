@@ -38,7 +38,7 @@ _LATEX_SIGNS = str.maketrans(
 
 
 def cell_text(cell: Cell, decimals: int) -> str:
-    """A cell as people read it: ``0.712``, ``0.712 ± 0.010``, with ``(2 of 3)`` where seeds are missing."""
+    """A cell as people read it: ``0.712``, ``0.712 ± 0.010``, with ``(2 of 3)`` where replicates are missing."""
     if cell is None:
         return HOLE
     if isinstance(cell, Stat):
@@ -66,14 +66,14 @@ def latex(table: Table) -> str:
 
 
 def comma_separated(table: Table) -> str:
-    """The numbers in full; with several seeds each column has its deviation and number of seeds beside it."""
+    """The numbers in full; a mean has its deviation, and what it is taken over is counted, in columns beside it."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     wide = [_is_wide(table, column) for column in range(len(table.headers))]
     writer.writerow(
         text
         for header, several in zip(table.headers, wide, strict=True)
-        for text in ([header, f"{header} sd", f"{header} seeds"] if several else [header])
+        for text in ([header, f"{header} sd", f"{header} {table.counted}"] if several else [header])
     )
     for row in table.rows:
         writer.writerow(text for cell, several in zip(row, wide, strict=True) for text in _csv_cells(cell, several))

@@ -31,11 +31,23 @@ class Table:
     """How many columns, from the left, are words rather than numbers."""
     decimals: int = 3
     """Digits after the point."""
+    counted: str = "seeds"
+    """What its means are taken over, for the columns that count it."""
 
 
 def stamped(entry: BaselineSummary) -> str:
     """A baseline's name as every table shows it."""
     return f"{entry.name} INERT" if entry.inert else entry.name
+
+
+def several_orders(summary: Summary) -> bool:
+    """Whether the tasks were learnt in more than one order."""
+    return len(summary.benchmark.orders) > 1
+
+
+def counted(summary: Summary) -> str:
+    """What a mean over seeds and orders is taken over."""
+    return "replicates" if several_orders(summary) else "seeds"
 
 
 def labels(summary: Summary) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from clbench.report.table import Cell, Table, labels, slug_of
+from clbench.report.table import Cell, Table, labels, several_orders, slug_of
 from clbench.results.model import Summary, TransferPoint
 
 
@@ -40,7 +40,7 @@ def _transfer_table(summary: Summary, points: Sequence[TransferPoint]) -> Table:
             for name, curve in _curves(points).items()
         ),
         note="The held-out task is learnt from each backbone; gain is the Dice above from-scratch training "
-        "at the same epoch.",
+        f"at the same epoch.{_order_note(summary)}",
         section="Transfer",
     )
 
@@ -56,7 +56,7 @@ def _transfer_volume_table(summary: Summary, points: Sequence[TransferPoint]) ->
             (names.get(name, name), *(point.predicted_ml for point in curve), reference)
             for name, curve in _curves(points).items()
         ),
-        note="A Dice of zero beside a volume of zero says that nothing is predicted yet.",
+        note=f"A Dice of zero beside a volume of zero says that nothing is predicted yet.{_order_note(summary)}",
         section="Predicted volume",
         decimals=1,
     )
@@ -71,9 +71,13 @@ def _excluded_table(summary: Summary, points: Sequence[TransferPoint]) -> Table:
         rows=tuple(
             (names.get(name, name), *(point.excluded for point in curve)) for name, curve in _curves(points).items()
         ),
-        note="Pairs of case and label over all seeds that have no Dice and are in no mean.",
+        note=f"Pairs of case and label over all seeds that have no Dice and are in no mean.{_order_note(summary)}",
         section="Predicted volume",
     )
+
+
+def _order_note(summary: Summary) -> str:
+    return " Backbones that learnt the tasks one after another did so in order 1." if several_orders(summary) else ""
 
 
 def _gains(name: str, curve: Sequence[TransferPoint]) -> list[Cell]:

@@ -5,29 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Sequence
 
-from clbench.results.model import BaselineInfo, Cost, Evidence, StageEvidence, StageRecord
-from clbench.results.scores import over_seeds
+from clbench.results.model import BaselineInfo, BenchmarkInfo, Cost, Evidence, StageEvidence, StageRecord
+from clbench.results.scores import over_replicates
 
 
 def costs(
-    records: Sequence[StageRecord],
-    baselines: Sequence[BaselineInfo],
-    seeds: Sequence[int],
-    incomplete: Collection[tuple[str, str, int]],
+    records: Sequence[StageRecord], info: BenchmarkInfo, incomplete: Collection[tuple[str, str, int, int]]
 ) -> tuple[Cost, ...]:
     """Costs over the sequence, then those of transfer, in display order.
 
     Args:
         records: every trained stage.
-        baselines: in display order.
-        seeds: the seeds that were asked for.
-        incomplete: protocol, baseline and seed of what lacks a stage; its sum would be too small.
+        info: the baselines in display order, and the replicates that were asked for.
+        incomplete: protocol, baseline, seed and order of what lacks a stage; its sum would be too small.
     """
-    wanted = [(baseline.protocol, baseline.name) for baseline in baselines]
+    wanted = [(baseline.protocol, baseline.name) for baseline in info.baselines]
     started = dict.fromkeys((record.protocol, record.baseline) for record in records)
-    order = dict.fromkeys(("from-scratch", *(baseline.name for baseline in baselines)))
+    order = dict.fromkeys(("from-scratch", *(baseline.name for baseline in info.baselines)))
     transfer = [("transfer", name) for name in order if ("transfer", name) in started]
-    return tuple(_cost(pair, records, seeds, incomplete) for pair in [*wanted, *transfer])
+    return tuple(_cost(pair, records, info, incomplete) for pair in [*wanted, *transfer])
 
 
 def evidence(records: Iterable[StageRecord], baselines: Sequence[BaselineInfo]) -> tuple[Evidence, ...]:
@@ -43,18 +39,21 @@ def evidence(records: Iterable[StageRecord], baselines: Sequence[BaselineInfo]) 
 def _cost(
     pair: tuple[str, str],
     records: Sequence[StageRecord],
-    seeds: Sequence[int],
-    incomplete: Collection[tuple[str, str, int]],
+    info: BenchmarkInfo,
+    incomplete: Collection[tuple[str, str, int, int]],
 ) -> Cost:
     mine = [record for record in records if (record.protocol, record.baseline) == pair]
-    complete = [record for record in mine if (*pair, record.seed) not in incomplete]
-    by_seed = [[record for record in complete if record.seed == seed] for seed in seeds]
+    complete = [record for record in mine if (*pair, record.seed, record.order) not in incomplete]
+    replicates = [
+        [record for record in complete if (record.seed, record.order) == replicate]
+        for replicate in info.replicates(pair[0])
+    ]
     return Cost(
         protocol=pair[0],
         baseline=pair[1],
-        train_seconds=over_seeds([_total(stages, "train_seconds") for stages in by_seed]),
-        shared_seconds=over_seeds([_shared(stages) for stages in by_seed]),
-        evaluate_seconds=over_seeds([_total(stages, "evaluate_seconds") for stages in by_seed]),
+        train_seconds=over_replicates([_total(stages, "train_seconds") for stages in replicates]),
+        shared_seconds=over_replicates([_shared(stages) for stages in replicates]),
+        evaluate_seconds=over_replicates([_total(stages, "evaluate_seconds") for stages in replicates]),
         peak_memory_mb=_highest(complete, "peak_memory_mb"),
         kept_cases=_most(complete, "kept_cases"),
         remembered_mb=_highest(complete, "remembered_mb"),
@@ -82,7 +81,7 @@ def _highest(stages: Sequence[StageRecord], name: str) -> float | None:
 
 
 def _evidence(baseline: str, records: Sequence[StageRecord]) -> Evidence:
-    ordered = sorted(records, key=lambda record: (record.seed, record.stage))
+    ordered = sorted(records, key=lambda record: (record.seed, record.order, record.stage))
     stages = tuple(_stage_evidence(one, one.evidence) for one in ordered if one.evidence is not None)
     return Evidence(
         baseline=baseline,
@@ -92,6 +91,5 @@ def _evidence(baseline: str, records: Sequence[StageRecord]) -> Evidence:
 
 
 def _stage_evidence(record: StageRecord, found: dict[str, object]) -> StageEvidence:
-    return StageEvidence.model_validate(
-        {"seed": record.seed, "stage": record.stage, "trained_on": record.trained_on, **found}
-    )
+    place = {name: getattr(record, name) for name in ("seed", "order", "stage", "trained_on")}
+    return StageEvidence.model_validate({**place, **found})

@@ -63,6 +63,18 @@ def plasticity(matrix: Matrix, scratch: Vector) -> float | None:
     return full_mean(_differences(diagonal(matrix)[1:], scratch[1:]))
 
 
+def intransigence(matrix: Matrix, cumulative: Vector) -> float | None:
+    """I = mean_{k>1} (a*_k - R[k][k]), what a new task lacks for want of the earlier cases. Lower is better.
+
+    Args:
+        matrix: R.
+        cumulative: a*_k, the score of task k right after its stage in training on the cases of tasks 1 to k.
+
+    Source: Chaudhry et al. 2018 (RWalk), I_k; the first task, which nothing comes before, is left out of the mean.
+    """
+    return full_mean(_differences(cumulative[1:], diagonal(matrix)[1:]))
+
+
 def gap_closed(accuracy: float | None, finetune: float | None, joint: float | None) -> float | None:
     """(ACC - ACC_finetune) / (ACC_joint - ACC_finetune): 0 is fine-tuning, 1 is joint training.
 

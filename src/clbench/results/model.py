@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-Hole = tuple[str, str, int, int]
-"""Which result is missing: protocol, baseline, seed, stage."""
-
-RESERVED = {"from-scratch": "from-scratch", "joint": "joint", "joint-equal": "joint"}
+RESERVED = {"from-scratch": "from-scratch", "joint": "joint", "joint-equal": "joint", "cumulative": "cumulative"}
 """Baselines that stand for a protocol of their own; all others are learnt one task after another."""
+
+STAGED = ("cumulative", "continual")
+"""Protocols that learn one task after another, in every order; the others have no order."""
+
+
+class Replicate(NamedTuple):
+    """One of the repetitions that a number is averaged over."""
+
+    seed: int
+    """Seed of the training."""
+    order: int
+    """Which of ``BenchmarkInfo.orders``, from 1; 1 for what has no order."""
+
+
+class Hole(NamedTuple):
+    """Which result is missing."""
+
+    protocol: str
+    """Protocol of the missing stage."""
+    baseline: str
+    """Its baseline."""
+    seed: int
+    """Its seed."""
+    order: int
+    """Its order, from 1; 1 for what has no order."""
+    stage: int
+    """Which stage, from 1."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +44,7 @@ class BaselineInfo:
     """A baseline as the report names it."""
 
     name: str
-    """Its name in rows and tables; ``from-scratch``, ``joint`` and ``joint-equal`` name those protocols."""
+    """Its name in rows and tables; those of ``RESERVED`` name protocols."""
     title: str
     """What it does, in a few words."""
 
@@ -40,7 +65,7 @@ class BenchmarkInfo:
     title: str
     """What it is, in one line."""
     sequence: tuple[str, ...]
-    """The tasks in the order in which they are learnt."""
+    """The tasks in the order in which they are learnt, and in which tables show them."""
     targets: tuple[str, ...]
     """The held-out tasks of the transfer protocol."""
     seeds: tuple[int, ...]
@@ -49,6 +74,13 @@ class BenchmarkInfo:
     """All baselines, in the order of the tables' lines."""
     caveats: tuple[str, ...]
     """Sentences that every report of this benchmark must print."""
+    orders: tuple[tuple[str, ...], ...]
+    """Every order in which the tasks are learnt, the sequence first."""
+
+    def replicates(self, protocol: str) -> tuple[Replicate, ...]:
+        """What a number of a protocol is averaged over: seeds, and orders where it has them."""
+        orders = range(1, len(self.orders) + 1) if protocol in STAGED else (1,)
+        return tuple(Replicate(*pair) for pair in product(self.seeds, orders))
 
 
 @dataclass(frozen=True)
@@ -61,10 +93,12 @@ class StageRecord:
     """Name of the baseline."""
     seed: int
     """Seed of the training."""
+    order: int
+    """Which order of the tasks, from 1."""
     stage: int
     """Which stage of the protocol, from 1."""
     trained_on: str
-    """The stage's task; for joint training the names joined by ``+``."""
+    """The stage's task; for joint and cumulative training the names joined by ``+``."""
     job: str
     """Id of the job that did it."""
     cost: dict[str, Any]
@@ -82,16 +116,16 @@ class Model(BaseModel):
 
 
 class Stat(Model):
-    """A number over seeds."""
+    """A number over replicates: seeds, times orders where the number depends on the order."""
 
     mean: float
-    """Mean over the seeds that have the number."""
+    """Mean over the replicates that have the number."""
     sd: float | None
-    """Sample standard deviation over those seeds (n - 1); None with one."""
+    """Sample standard deviation over those replicates (n - 1); None with one."""
     seeds: int
-    """How many seeds have it."""
+    """How many replicates have it; with one order, as many as seeds."""
     planned: int
-    """How many seeds should have it."""
+    """How many replicates should have it."""
 
 
 class Reading(Model):
@@ -100,11 +134,11 @@ class Reading(Model):
     dice: tuple[Stat | None, ...]
     """Mean Dice of each task's validation cases."""
     mean: Stat | None
-    """Mean over the tasks; a seed that lacks a task does not count."""
+    """Mean over the tasks; a replicate that lacks a task does not count."""
     predicted_ml: tuple[Stat | None, ...]
     """Mean predicted foreground volume of a case in ml."""
     excluded: tuple[int, ...]
-    """Pairs of case and label without a Dice (reference and prediction empty), over all seeds."""
+    """Pairs of case and label without a Dice (reference and prediction empty), over all replicates."""
 
 
 class Metrics(Model):
@@ -120,6 +154,8 @@ class Metrics(Model):
     """Fall of the earlier tasks from their best to the end."""
     plasticity: Stat | None = None
     """Later tasks right after learning, against from-scratch."""
+    intransigence: Stat | None = None
+    """Later tasks right after learning, below cumulative training."""
     gap_closed: Stat | None = None
     """Share of the gap between fine-tuning and joint training."""
 
@@ -132,17 +168,22 @@ class BaselineSummary(Model):
     title: str
     """What it does, in a few words."""
     protocol: str
-    """``from-scratch``, ``joint`` or ``continual``."""
+    """``from-scratch``, ``joint``, ``cumulative`` or ``continual``."""
     inert: bool
     """Its method should have acted in a later stage and did not: it is fine-tuning under another name."""
     after_stage: Reading | None
     """Each task right after it was learnt; None for joint training, which has no stages."""
     final: Reading
     """All tasks at the end: with the last trunk, with the joint network, or with each task's own network."""
-    matrix: tuple[tuple[Stat | None, ...], ...] | None
-    """Dice of every task after every stage; None for from-scratch and joint."""
+    matrices: tuple[tuple[tuple[Stat | None, ...], ...], ...]
+    """For every order, Dice of every task after every stage, in that order; empty for from-scratch and joint."""
     metrics: Metrics
     """The metrics of continual learning."""
+
+    @property
+    def staged(self) -> bool:
+        """Whether it learns one task after another."""
+        return self.protocol in STAGED
 
 
 class TransferPoint(Model):
@@ -163,11 +204,11 @@ class TransferPoint(Model):
     predicted_ml: Stat | None
     """Mean predicted foreground volume of a case in ml."""
     excluded: int
-    """Pairs of case and label without a Dice (reference and prediction empty), over all seeds."""
+    """Pairs of case and label without a Dice (reference and prediction empty), over all replicates."""
 
 
 class Cost(Model):
-    """What one baseline cost in one protocol, all stages together; a seed that lacks a stage is left out."""
+    """What one baseline cost in one protocol, all stages together; a replicate that lacks a stage is left out."""
 
     protocol: str
     """``transfer``, or the protocol of the baseline."""
@@ -192,8 +233,10 @@ class StageEvidence(Model):
 
     seed: int
     """Seed of the training."""
+    order: int
+    """Which order of the tasks, from 1."""
     stage: int
-    """Stage of the sequence, from 1."""
+    """Stage of that order, from 1."""
     trained_on: str
     """The stage's task."""
     expected: bool
@@ -205,7 +248,7 @@ class StageEvidence(Model):
 
 
 class Evidence(Model):
-    """One baseline's evidence, by seed and stage."""
+    """One baseline's evidence, by seed, order and stage."""
 
     baseline: str
     """Name of the baseline."""
@@ -224,6 +267,8 @@ class Missing(Model):
     """Its baseline."""
     seed: int
     """Its seed."""
+    order: int
+    """Its order of the tasks, from 1."""
     stage: int
     """Which stage, from 1."""
     reason: str

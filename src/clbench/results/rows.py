@@ -32,7 +32,7 @@ class Row:
     protocol: str
     """One of ``PROTOCOLS``."""
     baseline: str
-    """Name of the baseline; ``from-scratch``, ``joint`` and ``joint-equal`` for those protocols."""
+    """Name of the baseline; ``from-scratch``, ``joint``, ``joint-equal`` and ``cumulative`` for those protocols."""
     seed: int
     """Seed of the training."""
     order: int
@@ -40,7 +40,7 @@ class Row:
     stage: int
     """Stage after which it was measured, from 1."""
     trained_on: str
-    """The stage's task; for joint training the names joined by ``+``."""
+    """The stage's task; for joint and cumulative training the names joined by ``+``."""
     fraction: float
     """Share of the training cases that was used, in (0, 1]."""
     epoch: int

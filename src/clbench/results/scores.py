@@ -1,15 +1,17 @@
-"""What each baseline reached under each seed, and how seeds are put together."""
+"""What each baseline reached in each replicate, and how replicates are put together."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from clbench.results.continual import (
     average_accuracy,
     backward_transfer,
     forgetting,
+    intransigence,
     learning_accuracy,
     plasticity,
 )
@@ -28,11 +30,15 @@ from clbench.results.matrix import (
 from clbench.results.model import Reading, Stat
 from clbench.results.rows import Row
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Scores:
-    """One baseline over the sequence under one seed; without stages its matrices have one line."""
+    """One baseline in one replicate; without stages its matrices have one line."""
 
+    tasks: tuple[str, ...]
+    """The columns: the tasks in the order in which they were learnt."""
     dice: Matrix
     """R, stages by tasks."""
     predicted_ml: Matrix
@@ -43,7 +49,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All tasks at one point in time under one seed, in the sequence's order."""
+    """All tasks at one point in time in one replicate, in the order that was asked for."""
 
     dice: Vector
     """Dice by task."""
@@ -53,58 +59,83 @@ class Snapshot:
     """Pairs of case and label without a Dice, by task."""
 
 
-def continual_scores(rows: Sequence[Row], sequence: Sequence[str]) -> Scores:
+def staged_scores(rows: Sequence[Row], sequence: tuple[str, ...]) -> Scores:
     """Scores of a baseline that learns the sequence stage by stage."""
     return Scores(
+        tasks=sequence,
         dice=stage_matrix(rows, sequence, dice),
         predicted_ml=stage_matrix(rows, sequence, predicted_ml),
         excluded=stage_matrix(rows, sequence, excluded),
     )
 
 
-def separate_scores(rows: Sequence[Row], sequence: Sequence[str]) -> Scores:
+def separate_scores(rows: Sequence[Row], sequence: tuple[str, ...]) -> Scores:
     """Scores of from-scratch training: of each task only its own network counts."""
     return joint_scores([row for row in rows if row.trained_on == row.task], sequence)
 
 
-def joint_scores(rows: Sequence[Row], sequence: Sequence[str]) -> Scores:
+def joint_scores(rows: Sequence[Row], sequence: tuple[str, ...]) -> Scores:
     """Scores of one network trained on all tasks at once."""
     return Scores(
+        tasks=sequence,
         dice=(task_vector(rows, sequence, dice),),
         predicted_ml=(task_vector(rows, sequence, predicted_ml),),
         excluded=(task_vector(rows, sequence, excluded),),
     )
 
 
-SCORERS = {"continual": continual_scores, "from-scratch": separate_scores, "joint": joint_scores}
+SCORERS = {
+    "from-scratch": separate_scores,
+    "joint": joint_scores,
+    "cumulative": staged_scores,
+    "continual": staged_scores,
+}
 """How the rows of a protocol are read."""
 
 
-def final(scores: Scores) -> Snapshot:
-    """All tasks after the last stage."""
-    return Snapshot(scores.dice[-1], scores.predicted_ml[-1], scores.excluded[-1])
+def final(scores: Scores, tasks: Sequence[str]) -> Snapshot:
+    """All tasks after the last stage, in the order of ``tasks``."""
+    return Snapshot(
+        _picked(scores.dice[-1], scores.tasks, tasks),
+        _picked(scores.predicted_ml[-1], scores.tasks, tasks),
+        _picked(scores.excluded[-1], scores.tasks, tasks),
+    )
 
 
-def after_stage(scores: Scores) -> Snapshot:
+def after_stage(scores: Scores, tasks: Sequence[str]) -> Snapshot:
     """Each task right after it was learnt; trained separately, that is the end as well."""
     if len(scores.dice) == 1:
-        return final(scores)
-    return Snapshot(diagonal(scores.dice), diagonal(scores.predicted_ml), diagonal(scores.excluded))
+        return final(scores, tasks)
+    return Snapshot(
+        _picked(diagonal(scores.dice), scores.tasks, tasks),
+        _picked(diagonal(scores.predicted_ml), scores.tasks, tasks),
+        _picked(diagonal(scores.excluded), scores.tasks, tasks),
+    )
 
 
-def sequence_metrics(matrix: Matrix, scratch: Vector) -> dict[str, float | None]:
-    """The metrics of one sequence under one seed, named as in ``model.Metrics``; ``scratch`` is a_j."""
+def staged_metrics(scores: Scores, scratch: Scores | None, cumulative: Scores | None) -> dict[str, float | None]:
+    """The metrics of one baseline in one replicate, named as in ``model.Metrics``.
+
+    Args:
+        scores: of the baseline.
+        scratch: a_j, of from-scratch training under the same seed; None where it is not run.
+        cumulative: a*_j, of cumulative training in the same replicate; None where it is not run.
+    """
+    matrix, holes = scores.dice, (None,) * len(scores.tasks)
+    alone = after_stage(scratch, scores.tasks).dice if scratch else holes
+    bound = after_stage(cumulative, scores.tasks).dice if cumulative else holes
     return {
         "average_accuracy": average_accuracy(matrix),
         "learning_accuracy": learning_accuracy(matrix),
         "backward_transfer": backward_transfer(matrix),
         "forgetting": forgetting(matrix),
-        "plasticity": plasticity(matrix, scratch),
+        "plasticity": plasticity(matrix, alone),
+        "intransigence": intransigence(matrix, bound),
     }
 
 
-def over_seeds(values: Sequence[float | None]) -> Stat | None:
-    """Put one number per seed together; None if no seed has it."""
+def over_replicates(values: Sequence[float | None]) -> Stat | None:
+    """Put one number per replicate together; None if none has it."""
     present = [value for value in values if value is not None]
     average = mean(present)
     if average is None:
@@ -113,16 +144,21 @@ def over_seeds(values: Sequence[float | None]) -> Stat | None:
     return Stat(mean=average, sd=deviation, seeds=len(present), planned=len(values))
 
 
-def each_over_seeds(vectors: Sequence[Vector]) -> tuple[Stat | None, ...]:
-    """Put one vector per seed together, entry by entry."""
-    return tuple(over_seeds(values) for values in zip(*vectors, strict=True))
+def each_over_replicates(vectors: Sequence[Vector]) -> tuple[Stat | None, ...]:
+    """Put one vector per replicate together, entry by entry."""
+    return tuple(over_replicates(values) for values in zip(*vectors, strict=True))
 
 
 def reading(snapshots: Sequence[Snapshot]) -> Reading:
-    """Put one snapshot per seed together."""
+    """Put one snapshot per replicate together."""
     return Reading(
-        dice=each_over_seeds([shot.dice for shot in snapshots]),
-        mean=over_seeds([full_mean(shot.dice) for shot in snapshots]),
-        predicted_ml=each_over_seeds([shot.predicted_ml for shot in snapshots]),
+        dice=each_over_replicates([shot.dice for shot in snapshots]),
+        mean=over_replicates([full_mean(shot.dice) for shot in snapshots]),
+        predicted_ml=each_over_replicates([shot.predicted_ml for shot in snapshots]),
         excluded=tuple(sum(counts) for counts in zip(*(shot.excluded for shot in snapshots), strict=True)),
     )
+
+
+def _picked(values: Sequence[T], names: Sequence[str], wanted: Sequence[str]) -> tuple[T, ...]:
+    by_name = dict(zip(names, values, strict=True))
+    return tuple(by_name[name] for name in wanted)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from clbench.errors import ClbenchError
 from clbench.results.accounts import costs, evidence
 from clbench.results.continual import average_accuracy, gap_closed
-from clbench.results.matrix import Vector, reference_ml
+from clbench.results.matrix import reference_ml
 from clbench.results.model import (
+    STAGED,
     BaselineInfo,
     BaselineSummary,
     BenchmarkInfo,
     Hole,
     Metrics,
     Missing,
+    Replicate,
     StageRecord,
     Stat,
     Summary,
@@ -26,19 +29,28 @@ from clbench.results.scores import (
     SCORERS,
     Scores,
     after_stage,
-    each_over_seeds,
+    each_over_replicates,
     final,
-    over_seeds,
+    over_replicates,
     reading,
-    sequence_metrics,
+    staged_metrics,
 )
 from clbench.results.transfer import transfer_points
 
-Runs = Mapping[tuple[str, str, int], Sequence[Row]]
-"""Protocol, baseline and seed → their rows."""
 
-BySeed = Mapping[int, Scores]
-"""Seed → what one baseline reached under it."""
+class Place(NamedTuple):
+    """What one replicate of one baseline is filed under."""
+
+    protocol: str
+    baseline: str
+    seed: int
+    order: int
+
+
+RowsByPlace = Mapping[Place, Sequence[Row]]
+
+ByReplicate = Mapping[Replicate, Scores]
+"""Seed and order → what one baseline reached there."""
 
 UNEXPLAINED = "there is no result and no failed job; the run was not carried through"
 
@@ -59,16 +71,16 @@ def summarise(
     """
     table = tuple(rows)
     _check(info, table)
-    runs = _by_run(table)
-    holes = {**missing, **_unexplained(info, runs, missing)}
+    places = _by_place(table)
+    holes = {**missing, **_unexplained(info, places, missing)}
     proof = evidence(records, info.baselines)
     return Summary(
         benchmark=info,
         gap_reference=_gap_reference(info),
-        baselines=_baselines(info, runs, {entry.baseline for entry in proof if entry.inert}),
+        baselines=_baselines(info, places, {entry.baseline for entry in proof if entry.inert}),
         reference_ml=_reference_volumes(info, table),
         transfer=_transfer(info, table, holes),
-        costs=costs(records, info.baselines, info.seeds, {hole[:3] for hole in holes}),
+        costs=costs(records, info, {hole[:4] for hole in holes}),
         evidence=proof,
         missing=tuple(_missing(hole, holes[hole]) for hole in sorted(holes)),
     )
@@ -79,7 +91,7 @@ def _check(info: BenchmarkInfo, rows: Sequence[Row]) -> None:
         "benchmark": {info.name},
         "version": {info.version},
         "seed": set(info.seeds),
-        "order": {1},
+        "order": set(range(1, len(info.orders) + 1)),
         "baseline": {"from-scratch", *(baseline.name for baseline in info.baselines)},
         "task": {*info.sequence, *info.targets},
     }
@@ -89,35 +101,41 @@ def _check(info: BenchmarkInfo, rows: Sequence[Row]) -> None:
             found, wanted = (", ".join(sorted(map(str, group))) for group in (strange, values))
             report = f"a report of {info.name} v{info.version}"
             raise ClbenchError(f"rows of {column} {found} in {report}, which shows {wanted} only")
+    unordered = {row.protocol for row in rows if row.order > 1 and row.protocol not in STAGED}
+    if unordered:
+        raise ClbenchError(f"rows of a further order of {', '.join(sorted(unordered))}, which is run without one")
 
 
-def _by_run(rows: Iterable[Row]) -> Runs:
-    runs: dict[tuple[str, str, int], list[Row]] = defaultdict(list)
+def _by_place(rows: Iterable[Row]) -> RowsByPlace:
+    places: dict[Place, list[Row]] = defaultdict(list)
     for row in rows:
-        runs[row.protocol, row.baseline, row.seed].append(row)
-    return runs
+        places[Place(row.protocol, row.baseline, row.seed, row.order)].append(row)
+    return places
 
 
-def _unexplained(info: BenchmarkInfo, runs: Runs, missing: Mapping[Hole, str]) -> dict[Hole, str]:
+def _unexplained(info: BenchmarkInfo, places: RowsByPlace, missing: Mapping[Hole, str]) -> dict[Hole, str]:
     """Stages of the sequence without a row and without a reason."""
-    expected = [(entry.protocol, entry.name, seed) for entry in info.baselines for seed in info.seeds]
-    found = [hole for run in expected for hole in _empty_stages(run, runs.get(run, ()), info.sequence)]
+    expected = [
+        Place(entry.protocol, entry.name, *pair)
+        for entry in info.baselines
+        for pair in info.replicates(entry.protocol)
+    ]
+    found = [hole for place in expected for hole in _empty_stages(place, places.get(place, ()), info.sequence)]
     # Trainings without stages are all of stage 1, so one reason may stand for several of them.
-    explained = {hole if hole[0] == "continual" else hole[:3] for hole in missing}
-    return {hole: UNEXPLAINED for hole in found if explained.isdisjoint((hole, hole[:3]))}
+    explained = {hole if hole.protocol in STAGED else hole[:4] for hole in missing}
+    return {hole: UNEXPLAINED for hole in found if explained.isdisjoint((hole, hole[:4]))}
 
 
-def _empty_stages(run: tuple[str, str, int], rows: Sequence[Row], sequence: Sequence[str]) -> list[Hole]:
-    if run[0] == "continual":
+def _empty_stages(place: Place, rows: Sequence[Row], tasks: Sequence[str]) -> list[Hole]:
+    if place.protocol in STAGED:
         present = {row.stage for row in rows}
-        return [(*run, stage) for stage in range(1, len(sequence) + 1) if stage not in present]
+        return [Hole(*place, stage) for stage in range(1, len(tasks) + 1) if stage not in present]
     own = {row.task for row in rows if row.task in row.trained_on.split("+")}
-    return [] if own.issuperset(sequence) else [(*run, 1)]
+    return [] if own.issuperset(tasks) else [Hole(*place, 1)]
 
 
 def _missing(hole: Hole, reason: str) -> Missing:
-    protocol, baseline, seed, stage = hole
-    return Missing(protocol=protocol, baseline=baseline, seed=seed, stage=stage, reason=reason)
+    return Missing(**hole._asdict(), reason=reason)
 
 
 def _gap_reference(info: BenchmarkInfo) -> str | None:
@@ -127,54 +145,69 @@ def _gap_reference(info: BenchmarkInfo) -> str | None:
     return joint if "finetune" in names else None
 
 
-def _baselines(info: BenchmarkInfo, runs: Runs, inert: Collection[str]) -> tuple[BaselineSummary, ...]:
-    scores = {entry.name: _scores(info, entry, runs) for entry in info.baselines}
+def _baselines(info: BenchmarkInfo, places: RowsByPlace, inert: Collection[str]) -> tuple[BaselineSummary, ...]:
+    scores = {entry.name: _scores(info, entry, places) for entry in info.baselines}
     return tuple(_baseline(info, entry, scores, entry.name in inert) for entry in info.baselines)
 
 
-def _scores(info: BenchmarkInfo, entry: BaselineInfo, runs: Runs) -> BySeed:
+def _scores(info: BenchmarkInfo, entry: BaselineInfo, places: RowsByPlace) -> ByReplicate:
     scorer = SCORERS[entry.protocol]
-    run = (entry.protocol, entry.name)
-    return {seed: scorer(runs.get((*run, seed), ()), info.sequence) for seed in info.seeds}
+    return {
+        pair: scorer(places.get(Place(entry.protocol, entry.name, *pair), ()), info.orders[pair.order - 1])
+        for pair in info.replicates(entry.protocol)
+    }
 
 
-def _baseline(info: BenchmarkInfo, entry: BaselineInfo, scores: Mapping[str, BySeed], inert: bool) -> BaselineSummary:
-    mine = list(scores[entry.name].values())
+def _baseline(
+    info: BenchmarkInfo, entry: BaselineInfo, scores: Mapping[str, ByReplicate], inert: bool
+) -> BaselineSummary:
+    mine, tasks = list(scores[entry.name].values()), info.sequence
     return BaselineSummary(
         name=entry.name,
         title=entry.title,
         protocol=entry.protocol,
         inert=inert,
-        after_stage=None if entry.protocol == "joint" else reading([after_stage(score) for score in mine]),
-        final=reading([final(score) for score in mine]),
-        matrix=_matrix(mine) if entry.protocol == "continual" else None,
+        after_stage=None if entry.protocol == "joint" else reading([after_stage(score, tasks) for score in mine]),
+        final=reading([final(score, tasks) for score in mine]),
+        matrices=_matrices(info, scores[entry.name]) if entry.protocol in STAGED else (),
         metrics=_metrics(info, entry, scores),
     )
 
 
-def _matrix(scores: Sequence[Scores]) -> tuple[tuple[Stat | None, ...], ...]:
-    return tuple(each_over_seeds(lines) for lines in zip(*(score.dice for score in scores), strict=True))
+def _matrices(info: BenchmarkInfo, scores: ByReplicate) -> tuple[tuple[tuple[Stat | None, ...], ...], ...]:
+    by_order = [[found for pair, found in scores.items() if pair.order == n + 1] for n in range(len(info.orders))]
+    return tuple(
+        tuple(each_over_replicates(lines) for lines in zip(*(score.dice for score in seeds), strict=True))
+        for seeds in by_order
+    )
 
 
-def _metrics(info: BenchmarkInfo, entry: BaselineInfo, scores: Mapping[str, BySeed]) -> Metrics:
-    by_seed = [_seed_metrics(info, entry, scores, seed) for seed in info.seeds]
-    return Metrics(**{name: over_seeds([one[name] for one in by_seed]) for name in by_seed[0]})
+def _metrics(info: BenchmarkInfo, entry: BaselineInfo, scores: Mapping[str, ByReplicate]) -> Metrics:
+    own = [_own_metrics(entry, scores, pair) for pair in info.replicates(entry.protocol)]
+    # Fine-tuning has an order, so what is held against it has one number for each, whatever its own protocol.
+    gaps = [_gap_closed(info, entry, scores, pair) for pair in info.replicates("continual")]
+    together = {name: over_replicates([one[name] for one in own]) for name in own[0]}
+    return Metrics(**together, gap_closed=over_replicates(gaps))
 
 
-def _seed_metrics(
-    info: BenchmarkInfo, entry: BaselineInfo, scores: Mapping[str, BySeed], seed: int
-) -> dict[str, float | None]:
-    matrix = scores[entry.name][seed].dice
-    holes: Vector = (None,) * len(info.sequence)
-    scratch = scores["from-scratch"][seed].dice[-1] if "from-scratch" in scores else holes
-    bounds = [_accuracy(scores, name, seed) for name in ("finetune", _gap_reference(info))]
-    accuracy = average_accuracy(matrix)
-    metrics = sequence_metrics(matrix, scratch) if entry.protocol == "continual" else {}
-    return {**metrics, "average_accuracy": accuracy, "gap_closed": gap_closed(accuracy, *bounds)}
+def _own_metrics(entry: BaselineInfo, scores: Mapping[str, ByReplicate], pair: Replicate) -> dict[str, float | None]:
+    mine = scores[entry.name][pair]
+    if entry.protocol not in STAGED:
+        return {"average_accuracy": average_accuracy(mine.dice)}
+    return staged_metrics(mine, _beside(scores, "from-scratch", pair), _beside(scores, "cumulative", pair))
 
 
-def _accuracy(scores: Mapping[str, BySeed], name: str | None, seed: int) -> float | None:
-    return average_accuracy(scores[name][seed].dice) if name is not None and name in scores else None
+def _gap_closed(
+    info: BenchmarkInfo, entry: BaselineInfo, scores: Mapping[str, ByReplicate], pair: Replicate
+) -> float | None:
+    found = [_beside(scores, name, pair) for name in (entry.name, "finetune", _gap_reference(info))]
+    return gap_closed(*(average_accuracy(score.dice) if score else None for score in found))
+
+
+def _beside(scores: Mapping[str, ByReplicate], name: str | None, pair: Replicate) -> Scores | None:
+    """What a baseline reached in a replicate; one without orders, under its seed."""
+    by_replicate = scores.get(name, {}) if name else {}
+    return by_replicate.get(pair, by_replicate.get(Replicate(pair.seed, 1)))
 
 
 def _reference_volumes(info: BenchmarkInfo, rows: Iterable[Row]) -> dict[str, float]:
@@ -189,7 +222,7 @@ def _reference_volumes(info: BenchmarkInfo, rows: Iterable[Row]) -> dict[str, fl
 
 def _transfer(info: BenchmarkInfo, rows: Sequence[Row], holes: Collection[Hole]) -> tuple[TransferPoint, ...]:
     found = {row.baseline for row in rows if row.protocol == "transfer"}
-    expected = found | {hole[1] for hole in holes if hole[0] == "transfer"}
+    expected = found | {hole.baseline for hole in holes if hole.protocol == "transfer"}
     order = dict.fromkeys(("from-scratch", *(baseline.name for baseline in info.baselines)))
     shown = [name for name in order if name in expected]
     return transfer_points(rows, info.targets, shown, info.seeds)

@@ -9,7 +9,7 @@ from clbench.results.continual import transfer_gain
 from clbench.results.matrix import dice, excluded, predicted_ml
 from clbench.results.model import TransferPoint
 from clbench.results.rows import Row
-from clbench.results.scores import over_seeds
+from clbench.results.scores import over_replicates
 
 Setting = tuple[str, float]
 """A held-out task and the share of its training cases."""
@@ -61,9 +61,9 @@ def _curve(setting: Setting, curves: _Curves, baseline: str, seeds: Sequence[int
             baseline=baseline,
             fraction=setting[1],
             epoch=epoch,
-            dice=over_seeds([dice(curve.get(epoch, ())) for curve in own]),
-            gain=over_seeds([gain[epoch] for gain in gains]),
-            predicted_ml=over_seeds([predicted_ml(curve.get(epoch, ())) for curve in own]),
+            dice=over_replicates([dice(curve.get(epoch, ())) for curve in own]),
+            gain=over_replicates([gain[epoch] for gain in gains]),
+            predicted_ml=over_replicates([predicted_ml(curve.get(epoch, ())) for curve in own]),
             excluded=sum(excluded(curve.get(epoch, ())) for curve in own),
         )
         for epoch in epochs

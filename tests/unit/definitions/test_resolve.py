@@ -182,7 +182,8 @@ def test_a_sample_that_says_nothing_takes_all(suite: Suite) -> None:
 
 def test_the_schema_for_editors_names_the_keys_as_they_are_written() -> None:
     schema = Benchmark.model_json_schema()
-    assert {"from-scratch", "joint", "continual", "transfer"} == set(schema["$defs"]["Protocols"]["properties"])
+    protocols = {"from-scratch", "joint", "cumulative", "continual", "transfer"}
+    assert protocols == set(schema["$defs"]["Protocols"]["properties"])
     assert {"targets", "from"} == set(schema["$defs"]["Transfer"]["required"])
 
 

@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from clbench.results import BaselineInfo, BenchmarkInfo, Row, StageRecord, Summary, summarise
+from clbench.results import BaselineInfo, BenchmarkInfo, Hole, Row, StageRecord, Summary, summarise
 
 SEQUENCE = ("mini-liver", "mini-lung", "mini-spleen")
 TARGET = "mini-vessel"
@@ -69,6 +69,7 @@ def record(baseline: str, seed: int, stage: int, inert: bool) -> StageRecord:
         "continual",
         baseline,
         seed,
+        1,
         stage,
         task,
         f"job-{stage}",
@@ -82,7 +83,7 @@ def records_of(seed: int, absent: Sequence[tuple[str, int]], inert: Sequence[str
     places = [place for place in product(METHODS, (1, 2, 3)) if place not in absent]
     continual = [record(name, seed, stage, name in inert) for name, stage in places]
     cost = {"train_seconds": 4.0}
-    return [*continual, StageRecord("transfer", "blip_strict", seed, 4, TARGET, "job-4", cost, None, False)]
+    return [*continual, StageRecord("transfer", "blip_strict", seed, 1, 4, TARGET, "job-4", cost, None, False)]
 
 
 @pytest.fixture
@@ -100,10 +101,10 @@ def toy() -> Callable[..., Summary]:
     ) -> Summary:
         baselines = tuple(BaselineInfo(name, f"the {name} baseline") for name in BASELINES)
         caveats = ("All cases are deformations of one patient.",)
-        info = BenchmarkInfo("toy", 1, "A toy", SEQUENCE, (TARGET,), tuple(seeds), baselines, caveats)
+        info = BenchmarkInfo("toy", 1, "A toy", SEQUENCE, (TARGET,), tuple(seeds), baselines, caveats, (SEQUENCE,))
         rows = [row for seed in seeds for row in (*continual_rows(seed, absent), *other_rows(seed))]
         records = [entry for seed in seeds for entry in records_of(seed, absent, inert)]
-        missing = {("continual", name, seed, stage): reason for name, stage in absent for seed in seeds}
+        missing = {Hole("continual", name, seed, 1, stage): reason for name, stage in absent for seed in seeds}
         return summarise(info, rows, records, missing)
 
     return make

@@ -11,6 +11,7 @@ from clbench.results.continual import (
     backward_transfer,
     forgetting,
     gap_closed,
+    intransigence,
     learning_accuracy,
     plasticity,
     transfer_gain,
@@ -41,6 +42,11 @@ def test_the_worked_example_has_its_known_metrics() -> None:
     assert forgetting(WORKED) == pytest.approx(0.25)
     assert learning_accuracy(WORKED) == pytest.approx(2.6 / 3)
     assert plasticity(WORKED, (0.1, 0.7, 0.7)) == pytest.approx(0.15)
+    assert intransigence(WORKED, (0.1, 0.9, 0.95)) == pytest.approx(0.075)
+
+
+def test_a_task_that_is_learnt_better_than_with_all_earlier_cases_is_intransigent_negatively() -> None:
+    assert intransigence(((0.5, None), (0.0, 0.75)), (1.0, 0.5)) == -0.25
 
 
 def test_forgetting_counts_from_the_best_stage_and_backward_transfer_from_the_first() -> None:
@@ -89,12 +95,15 @@ def test_a_hole_that_a_metric_needs_makes_it_a_hole() -> None:
     assert backward_transfer(without(WORKED, 0, 0)) is None
     assert forgetting(without(WORKED, 1, 0)) is None
     assert plasticity(WORKED, (None, 0.7, None)) is None
+    assert intransigence(WORKED, (None, 0.9, None)) is None
+    assert intransigence(without(WORKED, 1, 1), (0.9, 0.9, 0.9)) is None
 
 
 def test_a_hole_that_a_metric_does_not_need_leaves_it() -> None:
     assert average_accuracy(without(WORKED, 0, 0)) == pytest.approx(0.7)
     assert backward_transfer(without(WORKED, 1, 0)) == pytest.approx(-0.25)
     assert plasticity(WORKED, (None, 0.7, 0.7)) == pytest.approx(0.15)
+    assert intransigence(without(WORKED, 0, 0), (None, 0.9, 0.95)) == pytest.approx(0.075)
 
 
 def test_a_single_task_can_not_be_forgotten() -> None:
@@ -102,6 +111,7 @@ def test_a_single_task_can_not_be_forgotten() -> None:
     assert backward_transfer(((0.5,),)) is None
     assert forgetting(((0.5,),)) is None
     assert plasticity(((0.5,),), (0.4,)) is None
+    assert intransigence(((0.5,),), (0.4,)) is None
 
 
 def test_the_gap_is_open_for_finetune_and_closed_for_joint() -> None:

@@ -37,7 +37,7 @@ ROWS = st.builds(
     Row,
     benchmark=WORDS,
     version=st.integers(),
-    protocol=st.sampled_from(("from-scratch", "joint", "continual", "transfer")),
+    protocol=st.sampled_from(("from-scratch", "joint", "cumulative", "continual", "transfer")),
     baseline=WORDS,
     seed=st.integers(),
     order=st.integers(),

@@ -22,6 +22,7 @@ INFO = BenchmarkInfo(
     seeds=(0, 1),
     baselines=tuple(BaselineInfo(name, name) for name in NAMES),
     caveats=(),
+    orders=(SEQUENCE,),
 )
 ROW = Row("toy", 1, "continual", "finetune", 0, 1, 1, "liver", 1.0, 25, "liver", "a", "organ", "dice", 0.5)
 COST = {
@@ -57,7 +58,7 @@ ROWS = [*sequence_rows(0), *sequence_rows(1)]
 
 def record(seed: int, stage: int, *, expected: bool = True, inert: bool = False, shared: bool = False) -> StageRecord:
     evidence = {"inert": inert, "expected": expected, "numbers": {"penalty": 1e-7}}
-    return StageRecord("continual", "ewc", seed, stage, SEQUENCE[stage - 1], "job", COST, evidence, shared)
+    return StageRecord("continual", "ewc", seed, 1, stage, SEQUENCE[stage - 1], "job", COST, evidence, shared)
 
 
 def made(
@@ -80,7 +81,7 @@ def same(value: float) -> Stat:
 
 def test_final_is_the_last_line_of_the_matrix_and_per_stage_its_diagonal() -> None:
     ewc = entry(made(), "ewc")
-    assert ewc.matrix == ((same(1.0), None), (same(0.5), same(0.75)))
+    assert ewc.matrices == (((same(1.0), None), (same(0.5), same(0.75))),)
     assert ewc.final.dice == (same(0.5), same(0.75))
     assert ewc.after_stage is not None
     assert ewc.after_stage.dice == (same(1.0), same(0.75))
@@ -99,7 +100,7 @@ def test_metrics_of_a_baseline_are_held_against_those_of_the_others() -> None:
 def test_joint_training_has_no_stages_and_closes_the_gap() -> None:
     joint = entry(made(), "joint")
     assert joint.after_stage is None
-    assert joint.matrix is None
+    assert joint.matrices == ()
     assert joint.metrics.gap_closed == same(1.0)
     assert joint.metrics.forgetting is None
 
@@ -125,7 +126,7 @@ def test_one_seed_has_no_deviation() -> None:
 
 def test_a_missing_stage_is_a_hole_and_leaves_its_seed_out_of_the_means() -> None:
     rows = [one for one in ROWS if (one.baseline, one.seed, one.stage) != ("ewc", 1, 2)]
-    ewc = entry(made(rows, missing={("continual", "ewc", 1, 2): "killed"}), "ewc")
+    ewc = entry(made(rows, missing={Hole("continual", "ewc", 1, 1, 2): "killed"}), "ewc")
     assert ewc.final.dice[0] == Stat(mean=0.5, sd=None, seeds=1, planned=2)
     assert ewc.metrics.average_accuracy == Stat(mean=0.625, sd=None, seeds=1, planned=2)
 
@@ -135,14 +136,14 @@ def test_a_baseline_without_any_result_has_holes_only() -> None:
     ewc = entry(made(rows), "ewc")
     assert ewc.final.dice == (None, None)
     assert ewc.final.mean is None
-    assert ewc.matrix == ((None, None), (None, None))
+    assert ewc.matrices == (((None, None), (None, None)),)
     assert set(ewc.metrics.model_dump().values()) == {None}
 
 
 def test_every_hole_has_a_reason_even_if_none_was_given() -> None:
     absent = {("ewc", 1, 2), ("from-scratch", 0, 1), ("joint", 1, 1)}
     rows = [one for one in ROWS if (one.baseline, one.seed, one.stage) not in absent]
-    missing = {("continual", "ewc", 1, 2): "killed"}
+    missing = {Hole("continual", "ewc", 1, 1, 2): "killed"}
     found = {(one.baseline, one.seed, one.stage): one.reason for one in made(rows, missing=missing).missing}
     assert set(found) == absent
     assert found["ewc", 1, 2] == "killed"
@@ -151,7 +152,7 @@ def test_every_hole_has_a_reason_even_if_none_was_given() -> None:
 
 def test_one_reason_explains_a_training_without_stages_whatever_its_number() -> None:
     rows = [one for one in ROWS if (one.baseline, one.task) != ("from-scratch", "lung")]
-    missing = {("from-scratch", "from-scratch", seed, 2): "killed" for seed in (0, 1)}
+    missing = {Hole("from-scratch", "from-scratch", seed, 1, 2): "killed" for seed in (0, 1)}
     assert {one.reason for one in made(rows, missing=missing).missing} == {"killed"}
 
 
@@ -191,7 +192,7 @@ def test_costs_are_summed_over_stages_and_averaged_over_seeds() -> None:
 
 def test_the_cost_of_a_seed_that_lacks_a_stage_is_unknown() -> None:
     records = [record(0, 1), record(0, 2), record(1, 1)]
-    summary = made(records=records, missing={("continual", "ewc", 1, 2): "killed"})
+    summary = made(records=records, missing={Hole("continual", "ewc", 1, 1, 2): "killed"})
     cost = next(one for one in summary.costs if one.baseline == "ewc")
     assert cost.train_seconds == Stat(mean=4.0, sd=None, seeds=1, planned=2)
 
@@ -224,7 +225,7 @@ def test_fractions_of_the_cases_are_kept_apart() -> None:
 
 
 def test_a_backbone_whose_transfer_is_missing_has_holes_beside_the_others() -> None:
-    missing = {("transfer", "ewc", 0, 3): "killed", ("transfer", "ewc", 1, 3): "killed"}
+    missing = {Hole("transfer", "ewc", 0, 1, 3): "killed", Hole("transfer", "ewc", 1, 1, 3): "killed"}
     points = made([*ROWS, transfer_row("finetune", 5, 0.5)], missing=missing).transfer
     assert [(one.baseline, one.dice is None) for one in points] == [("finetune", False), ("ewc", True)]
 
