@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from clbench.conformance.checks import CHECKS
+from clbench.conformance.checks import CHECKS, acts_and_proves_it
 from clbench.conformance.examine import REDUCED, held, name_of
 from clbench.conformance.finding import find_variant
 from clbench.conformance.subject import Subject
+from clbench.conformance.tiny import LENGTH
 from clbench.definitions.catalogue import Catalogue
 
 SOUND = '''
@@ -87,7 +90,9 @@ FAULTS = {
         (EFFECT, "return float('nan')"),
         "learns one two and many tasks", ", evidence: ValueError: effect: not a finite number",
     ),
-    "effect of zero": ((EFFECT, "return 0.0"), "acts and proves it", ": its effect is 0 in every stage"),
+    "effect of zero": (
+        (EFFECT, "return 0.0"), "acts and proves it", ": its effect is 0 in every stage, yet it trains other weights",
+    ),
     "effect that is not claimed": ((EFFECT, "return None"), "acts and proves it", ": it claims nothing, yet trains"),
     "effect that is always claimed": (
         (EFFECT, "return 1.0 if self.context.earlier else None"),
@@ -172,6 +177,15 @@ def test_a_fault_fails_the_check_for_it_with_a_reason_that_names_the_method(labo
     assert verdict.outcome == "FAIL"
     assert verdict.words.startswith("method homing")
     assert reason in verdict.words
+
+
+@pytest.mark.parametrize(("length", "outcome"), [(REDUCED, "not claimed"), (LENGTH, "FAIL")])
+def test_a_method_that_does_nothing_and_says_so_fails_on_all_tasks_alone(laboratory, tmp_path, length, outcome):
+    inert = SOUND.replace("share = self.strength *", "share = 0 *")
+    subject = replace(subject_of(laboratory, tmp_path, inert), length=length)
+    verdict = held(acts_and_proves_it, subject)
+    assert verdict.outcome == outcome
+    assert "its effect is 0" in verdict.words
 
 
 def test_checks_that_need_what_failed_are_not_reached_and_do_not_repeat_the_reason(laboratory, tmp_path):

@@ -10,6 +10,7 @@ import torch
 from clbench.conformance.laboratory import Trained
 from clbench.conformance.subject import Subject, difference
 from clbench.conformance.verdict import Verdict, fails, not_claimed, passes
+from clbench.job.assembly import assemble
 
 Check = Callable[[Subject], Verdict]
 SLACK = 0.05
@@ -84,10 +85,19 @@ def acts_and_proves_it(subject: Subject) -> Verdict:
     if not effects:
         return not_claimed("no effect, and its weights are finetune's")
     if not any(effects):
-        return fails("its effect is 0 in every stage: it would be stamped INERT")
+        return _without_effect(acted, subject)
     if not acted:
         return fails(f"it claims effects up to {max(effects):.3g}, yet its weights are finetune's to the bit")
     return passes(f"effect {min(effects):.3g} to {max(effects):.3g}, other weights than finetune")
+
+
+def _without_effect(acted: bool, subject: Subject) -> Verdict:
+    """A constraint that three tasks never violate may do nothing; six must show that it can act."""
+    if acted:
+        return fails("its effect is 0 in every stage, yet it trains other weights than finetune")
+    if subject.whole:
+        return fails("its effect is 0 in every stage, and its weights are finetune's: it would be stamped INERT")
+    return not_claimed("its effect is 0 and its weights are finetune's, on these few steps")
 
 
 def state_survives_a_round_trip(subject: Subject) -> Verdict:
@@ -124,15 +134,15 @@ def memory_is_what_is_declared(subject: Subject) -> Verdict:
     sizes = []
     for trained in (subject.chain[index] for index in {1, 2, subject.length - 1}):
         spec, trunk = trained.trainee.spec, 4 * trained.document["cost"]["parameters"]
-        declared = subject.method.buffers(len(spec.earlier))
+        declared = _declared(subject, trained)
         held, count = _bytes_of_tensors(trained.memory)
         if abs(held - declared * trunk) > SLACK * trunk * (1 + declared):
-            found = f"{held / trunk:.2f} buffers of the trunk's size, not {declared:g}"
+            found = f"{held / trunk:.2f} buffers of the trunk's size, not {declared:.3g}"
             return fails(f"stage {spec.stage}: holds {found}")
         written = trained.memory_file.stat().st_size if trained.memory_file.exists() else 0
         if written > held + 1000 * count + 20_000:
             return fails(f"stage {spec.stage}: {written} bytes were written for {held} bytes of tensors")
-        sizes.append(f"{declared:g}")
+        sizes.append(f"{declared:.3g}")
     return passes(f"{', '.join(sizes)} buffers of the trunk's size")
 
 
@@ -189,6 +199,16 @@ def _tensors(value: Any, where: str) -> Iterator[tuple[str, torch.Tensor]]:
     elif isinstance(value, dict | list | tuple):
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _tensors(inner, f"{where}[{key!r}]")
+
+
+def _declared(subject: Subject, trained: Trained) -> float:
+    """What ``buffers`` says; where it depends on the data, once the stage has begun."""
+    earlier = len(trained.trainee.spec.earlier)
+    try:
+        return subject.method.buffers(earlier)
+    except AttributeError:
+        _, begun, _ = assemble(trained.trainee)
+        return begun.buffers(earlier)
 
 
 def _bytes_of_tensors(memory: dict[str, Any] | None) -> tuple[int, int]:

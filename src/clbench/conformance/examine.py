@@ -49,7 +49,7 @@ def examine(
     for number, scenario in enumerate(scenarios):
         subject = Subject(laboratory, variant, scenario, LENGTH if whole and number == 0 else REDUCED)
         for check in CHECKS:
-            if subject.length == LENGTH or check not in ONCE:
+            if subject.whole or check not in ONCE:
                 yield Checked(scenario, name_of(check), held(check, subject))
 
 

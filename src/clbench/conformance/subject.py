@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from clbench.conformance.laboratory import Laboratory, Trained
+from clbench.conformance.tiny import LENGTH
 from clbench.conformance.verdict import NotReached
 from clbench.definitions.models import Scenario, Variant
 from clbench.definitions.signatures import Signature, read_signature
@@ -69,6 +70,11 @@ class Subject:
     variant: Variant
     scenario: Scenario
     length: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether it learns all tasks."""
+        return self.length == LENGTH
 
     @cached_property
     def signature(self) -> Signature:
