@@ -1,16 +1,20 @@
-"""README's sections "Add a method", "Add a task" and "Add a benchmark" work when typed."""
+"""What README and the worked example of docs/methods.md tell to type works when it is typed."""
 
 from __future__ import annotations
 
 import csv
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+METHODS = (ROOT / "docs" / "methods.md").read_text()
+EXAMPLE = METHODS.partition("\n## A worked example\n")[2].partition("\n## ")[0]
 FILE = re.compile(r"^`(my-suite/[^`]+)`\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 pytestmark = pytest.mark.slow
 
@@ -19,11 +23,17 @@ pytestmark = pytest.mark.slow
 def typed(undisturbed: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A program in a folder in which everything that README gives as a file was typed."""
     program = undisturbed.program_in(tmp_path_factory.mktemp("typed"))
-    for name, text in FILE.findall(README.read_text()):
-        file = program.folder / name
+    _type(README, program.folder)
+    return program
+
+
+def _type(page: str, folder: Path) -> list[Path]:
+    """Write everything that a page gives as a file."""
+    files = {folder / name: text for name, text in FILE.findall(page)}
+    for file, text in files.items():
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    return program
+    return list(files)
 
 
 def _names(typed: Any, kind: str, ending: str = "yaml") -> list[str]:
@@ -75,3 +85,39 @@ def test_another_setting_of_readmes_method_trains_only_that_baseline_again(typed
     todo = {job["title"] for job in plan["jobs"] if not job["cached"]}
     assert len(todo) == 1
     assert todo.pop().startswith(f"{baseline} · stage 2 ")
+
+
+def test_the_worked_example_can_be_typed_command_by_command_and_its_neutral_variant_is_finetuning(
+    undisturbed: Any, tmp_path: Path
+) -> None:
+    program = undisturbed.program_in(tmp_path)
+    _type(README, tmp_path)
+    method, card, benchmark = _type(EXAMPLE, tmp_path)
+    assert not (ROOT / "src" / "clbench" / "methods" / method.name).exists(), "an example of what is not there yet"
+    _shorten(tmp_path / "my-suite" / "benchmark" / "my-first.yaml")
+
+    commands = re.findall(r"^clbench (.*)$", EXAMPLE, re.MULTILINE)
+    said = [program(*shlex.split(command)) for command in commands]
+
+    assert [command.split()[0] for command in commands] == ["test-method", "validate", "run"]
+    assert [one.code for one in said] == [0, 0, 0], [one.out + one.err for one in said if one.code]
+    assert said[0].out.splitlines()[-1] in EXAMPLE
+    _expect_neutral(tmp_path / "reports" / benchmark.stem, card.stem)
+
+
+def _expect_neutral(folder: Path, baseline: str) -> None:
+    """One variant alone is inert, and its rows are finetune's."""
+    evidence = {entry["baseline"]: entry for entry in json.loads((folder / "summary.json").read_text())["evidence"]}
+    variants = {name: entry["inert"] for name, entry in evidence.items() if name.startswith(baseline)}
+    assert variants == {name: name.endswith("=0]") for name in variants}
+    assert len(variants) == 3
+    rows = list(csv.DictReader((folder / "rows.csv").read_text().splitlines()))
+    (neutral,) = (name for name, inert in variants.items() if inert)
+    assert _of(rows, neutral) == _of(rows, "finetune")
+
+
+def _of(rows: list[dict[str, str]], baseline: str) -> list[dict[str, str]]:
+    """A baseline's rows, without its name."""
+    own = [{**row, "baseline": ""} for row in rows if row["baseline"] == baseline and row["protocol"] == "continual"]
+    assert own
+    return own

@@ -12,6 +12,7 @@ COMMANDS = {
     "list": ("shows", "Name the benchmarks, tasks, baselines and methods."),
     "show": ("shows", "Print the file of a benchmark, task, baseline or method."),
     "validate": ("shows", "Check definitions and report everything that is wrong with them."),
+    "test-method": ("conformance", "Train a method on a tiny benchmark and check what every method must keep."),
     "doctor": ("doctor", "Check this machine: versions, cores, memory, disk, accelerator, anatomy."),
     "plan": ("runs", "Say what a run would do: its jobs, which are cached, how long the others take."),
     "run": ("runs", "Run a benchmark, or go on with it, and write its report."),
@@ -34,7 +35,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f"clbench.cli.{COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, f"{cmd_name}_command")
+        command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -38,7 +38,7 @@ def train(trainee: Trainee, progress: Progress) -> Json:
         print(f"epoch {stage.epoch}/{stage.schedule.epochs}: loss {stage.losses[-1]:.4f}", flush=True)
         if stage.epoch in trainee.spec.snapshots:
             _write_model(trainee, stage, snapshot_name(stage.epoch))
-        _save_resume(resume, stage.state())
+        save_resume(resume, plain_state(trainee, stage))
         progress.at(f"epoch {stage.epoch}/{stage.schedule.epochs}", stage.epoch)
     for name in (*map(snapshot_name, trainee.spec.snapshots), "checkpoint_final"):
         files += [f"model/fold_0/{name}.pth"]
@@ -110,7 +110,15 @@ def _account(trainee: Trainee, stage: Stage, method: Method, library: CaseLibrar
     }
 
 
-def _save_resume(path: Path, state: dict[str, Any]) -> None:
+def plain_state(trainee: Trainee, stage: Stage) -> dict[str, Any]:
+    """Everything that an exact resume needs; what the method gives to it must be plain."""
+    with naming(trainee.spec.method, "state"):
+        state = stage.state()
+        require_plain(state["method"])
+    return state
+
+
+def save_resume(path: Path, state: dict[str, Any]) -> None:
     """Write the state with its own checksum behind it."""
     buffer = io.BytesIO()
     torch.save(state, buffer)

@@ -10,7 +10,6 @@ from clbench.job.assembly import assemble
 from clbench.job.evaluate import load_network, predict_case
 from clbench.job.export import export
 from clbench.job.stage import trainee_of
-from clbench.job.train import _save_resume, train
 from clbench.network.heads import MultiHeadNetwork
 from clbench.nnunet.checkpoint import load
 from clbench.nnunet.loader import CaseLibrary
@@ -145,27 +144,6 @@ def test_the_last_stage_exports_every_tasks_model_as_its_own_stage_wrote_it(run,
         export(run.plan, jobs[-1], run.store, tmp_path / task, task)
         exported = load(tmp_path / task / "fold_0/checkpoint_final.pth")
         same(exported["network_weights"], run.model(job)["network_weights"])
-
-
-@pytest.mark.parametrize("baseline", BASELINES)
-def test_a_killed_stage_resumes_to_identical_bits(run, tmp_path, baseline):
-    job = run.jobs(baseline)[2]
-    trainee = trainee_of(job, run.store)
-    interrupted, _, _ = assemble(trainee)
-    interrupted.train_epoch()
-    folder = trainee.folder.__class__(tmp_path / "job")
-    folder.path.mkdir()
-    _save_resume(folder.path / "resume.pth", interrupted.state())
-    resumed = trainee.__class__(job, trainee.spec, folder, trainee.parent, trainee.prepared, trainee.device)
-    trained = train(resumed, _Silent())
-    assert trained["losses"] == run.result(job)["losses"]
-    assert trained["evidence"] == run.result(job)["evidence"]
-    again = load(folder.path / "model/fold_0/checkpoint_final.pth")
-    same(again["network_weights"], run.model(job)["network_weights"])
-
-
-class _Silent:
-    def at(self, doing: str, done: int) -> None: ...
 
 
 @pytest.mark.parametrize("baseline", BASELINES)
