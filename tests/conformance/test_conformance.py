@@ -17,6 +17,9 @@ CASES = [
 ]  # fmt: skip
 """Every baseline in its first scenario; one of each method in the others too."""
 
+INERT = ("peer-fork-readme",)
+"""Public code whose documented command does nothing: the suite must find that out, and nothing else against it."""
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("baseline", "scenario"), CASES, ids=map(" in ".join, CASES))
@@ -25,7 +28,12 @@ def test_a_shipped_baseline_keeps_what_every_method_must_keep(laboratory, baseli
     whole = scenario == variant.scenarios[0]
     checked = list(examine(laboratory, variant, (scenario,), whole))
     assert len(checked) >= 8
-    assert not [f"{line.check}: {line.verdict.words}" for line in checked if not line.verdict.sound]
+    unsound = [f"{line.check}: {line.verdict.words}" for line in checked if not line.verdict.sound]
+    if baseline in INERT:
+        (only,) = unsound
+        assert "it would be stamped INERT" in only
+    else:
+        assert not unsound
 
 
 def test_every_shipped_method_has_a_baseline_that_is_examined():
