@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
-from clbench.methods.base import Numbers, ran_away
+from clbench.methods.base import Numbers
 from clbench.methods.teacher import DistillingMethod
 from clbench.network.batch import Batch
 from clbench.network.heads import Output
@@ -44,15 +44,6 @@ class LwF(DistillingMethod):
         terms = [distillation(s, t, self.temperature) for s, t in zip(learnt, taught, strict=True)]
         self._heads = len(terms)
         return self.strength * torch.stack(terms).sum()
-
-    def diverging(self, loss: float) -> bool:
-        """Whether the distillation ran away."""
-        task, added = (float(value) for value in self._last)
-        return ran_away(added, task)
-
-    def advice(self) -> str:
-        """The size of the distillation at the last step."""
-        return f"distillation {float(self._last[1]):.3g}"
 
     def evidence(self) -> Numbers:
         """Distillation loss at the first, middle and last epoch; heads distilled."""

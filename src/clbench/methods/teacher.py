@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import torch
 
-from clbench.methods.base import Context, Method
+from clbench.methods.base import Context, Method, ran_away
 from clbench.network.batch import Batch
 from clbench.network.heads import MultiHeadNetwork, Output
 
@@ -75,6 +75,15 @@ class DistillingMethod(Method, ABC):
         if moment is not None:
             task, added = (float(value) for value in self._last)
             self.note(moment, distillation=added, loss_ratio=added / max(abs(task), 1e-12))
+
+    def diverging(self, loss: float) -> bool:
+        """Whether the distillation ran away."""
+        task, added = (float(value) for value in self._last)
+        return ran_away(added, task)
+
+    def advice(self) -> str:
+        """The size of the distillation at the last step."""
+        return f"distillation {float(self._last[1]):.3g}"
 
     def effect(self) -> float:
         """Largest ratio of the distillation to the task's loss."""

@@ -5,22 +5,30 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from pathlib import Path
 
 import pytest
 import torch
 
+import clbench.methods
 from clbench.job.assembly import assemble
 from clbench.job.stage import trainee_of
 from clbench.methods.finetune import Finetune
 from clbench.training.stage import Diverged
 
+METHODS = Path(clbench.methods.__file__).parent
+EWC = {"strength": 1.0, "update": "gradient"}
 
-def second_stage(run, baseline="ewc[strength=1,update=gradient]", **settings):
-    """The stage after one task, by a baseline with these settings, and its method."""
-    trainee = trainee_of(run.jobs(baseline)[1], run.store)
-    spec = trainee.spec.model_copy(update={"settings": {**trainee.spec.settings, **settings}})
-    stage, method, _ = assemble(dataclasses.replace(trainee, spec=spec))
-    return stage, method
+
+def second_stage(run, method="ewc", **settings):
+    """The stage after one task, by a shipped method with these settings, and its method."""
+    trainee = trainee_of(run.jobs("finetune")[1], run.store)
+    file = METHODS / f"{method}.py"
+    job = trainee.job.model_copy(update={"method_file": str(file)})
+    settings = (EWC if method == "ewc" else {}) | settings
+    spec = trainee.spec.model_copy(update={"method": method, "settings": settings})
+    stage, made, _ = assemble(dataclasses.replace(trainee, job=job, spec=spec))
+    return stage, made
 
 
 def train(stage):
@@ -89,13 +97,13 @@ def test_weights_that_overflow_in_an_epochs_last_step_are_found_before_they_are_
 
 @pytest.mark.parametrize("strength", [1e6, 1e12, 1e39])
 def test_a_distillation_that_runs_away_is_stopped_with_its_size(tiny_run, strength):
-    stage, _ = second_stage(tiny_run, "lwf[strength=1]", strength=strength)
+    stage, _ = second_stage(tiny_run, "lwf", strength=strength)
     with pytest.raises(Diverged, match=r"epoch 1 of 2 .*strength; distillation (nan|\d\S*);"):
         train(stage)
 
 
-@pytest.mark.parametrize("baseline", ["lwf[strength=1]", "ewc[strength=1,update=gradient]", "finetune"])
-def test_a_training_that_learns_is_not_stopped(tiny_run, baseline):
-    stage, method = second_stage(tiny_run, baseline)
+@pytest.mark.parametrize("name", ["lwf", "ewc", "finetune"])
+def test_a_training_that_learns_is_not_stopped(tiny_run, name):
+    stage, method = second_stage(tiny_run, name)
     train(stage)
     assert not method.diverging(stage.losses[0])
