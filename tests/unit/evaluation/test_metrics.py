@@ -20,6 +20,13 @@ def test_hand_made_case():
     assert dice(prediction, reference) == 2 * 1 / (3 + 2)
 
 
+def test_two_voxels_that_do_not_touch_have_dice_zero_however_near_they_are():
+    """The case of surface-distance's own tests."""
+    reference, prediction = np.zeros((2, 5, 5, 5), bool)
+    reference[1, 2, 2] = prediction[3, 2, 2] = True
+    assert dice(prediction, reference) == 0
+
+
 @given(MASKS, MASKS)
 def test_dice_equals_monais_where_the_reference_has_foreground(prediction, reference):
     from monai.metrics import compute_dice

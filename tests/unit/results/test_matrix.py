@@ -24,6 +24,14 @@ def test_an_entry_is_the_mean_over_cases_of_the_mean_over_labels() -> None:
     assert stage_matrix(rows, ("liver",), dice) == ((0.5,),)
 
 
+@given(st.permutations(range(6)), st.permutations("abcdef"))
+def test_neither_the_order_of_rows_nor_the_names_of_cases_change_an_entry(order: list[int], names: list[str]) -> None:
+    values = (1.0, 0.5, 0.25, 0.0, 0.75, None)
+    rows = [scored(1, "liver", value, name) for name, value in zip("abcdef", values, strict=True)]
+    other = [replace(rows[i], case=names[i]) for i in order]
+    assert stage_matrix(other, ("liver",), dice) == stage_matrix(rows, ("liver",), dice) == ((0.5,),)
+
+
 def test_undefined_values_are_left_out_and_counted() -> None:
     rows = [scored(1, "liver", None, "a", "organ"), scored(1, "liver", 0.5, "a", "tumour")]
     rows += [scored(1, "liver", None, "b", "organ")]
