@@ -70,11 +70,13 @@ def read_signature(file: Path) -> Signature:
 
 
 def _method(file: Path) -> list[_Class]:
-    """The file's one method from which nothing else in it derives, then those between it and ``Method``."""
+    """The file's one method that is not abstract and from which nothing else in it derives, then those between it
+    and ``Method``."""
     tree = _parsed(file)
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     bases = {name for node in classes for name in _base_names(node)}
-    lineages = [_lineage(_Class(file, node), ()) for node in classes if node.name not in bases]
+    concrete = (node for node in classes if node.name not in bases and "ABC" not in _base_names(node))
+    lineages = [_lineage(_Class(file, node), ()) for node in concrete]
     methods = [lineage for lineage in lineages if lineage]
     if len(methods) != 1:
         found = ", ".join(lineage[0].node.name for lineage in methods) or "none"
