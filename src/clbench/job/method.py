@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,7 +41,7 @@ def load_method(file: Path, settings: dict[str, Any]) -> Method:
 
 @contextmanager
 def naming(method: str, hook: str) -> Iterator[None]:
-    """Let an error in a method's hook say whose it is.
+    """Let an error in a method's hook say whose it is; where in its code is in the log.
 
     Raises:
         MethodFailed: the hook raised.
@@ -48,6 +49,7 @@ def naming(method: str, hook: str) -> Iterator[None]:
     try:
         yield
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        traceback.print_exc()
         raise MethodFailed(f"method {method}, {hook}: {type(error).__name__}: {error}") from error
 
 
