@@ -28,6 +28,9 @@ TRAINING_CODE = (
 )
 EVALUATION_CODE = ("evaluation/*.py", "nnunet/prediction.py", "job/evaluate.py")
 
+SLOWER = {"gpm": 1.2, "lwf": 1.3, "mib": 1.3, "pseudo_labels": 1.4, "der": 1.7, "plop": 1.9, "agem": 2.0}
+"""A step's cost beside fine-tuning's, where a method's is more (docs/performance.md)."""
+
 
 def prepare_code() -> str:
     """Digest of the code that prepares data."""
@@ -246,7 +249,7 @@ class _Planner:
         backbone = self.benchmark.backbone
         voxels = math.prod(backbone.patch or (96, 96, 96)) * spec.batch / (2 * 24**3)
         step: float = 0.06 * voxels * ((backbone.features or (32,))[0] / 8) ** 1.2
-        factor = 1.3 if spec.method == "lwf" else 1.0
+        factor = SLOWER.get(spec.method, 1.0)
         cases = sum(self.benchmark.sample.counts(self.resolved.tasks[task].cases)[1] for task in evaluate)
         return spec.epochs * spec.iterations * step * factor + cases * (1 + len(spec.snapshots)) * step
 
