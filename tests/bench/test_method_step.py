@@ -30,7 +30,6 @@ from clbench.run import Places
 from clbench.store import Store
 
 CATALOGUE = Catalogue.open()
-TASKS = {"own": ("mini-liver", "mini-spleen"), "joined": ("mini-liver", "mini-spleen")}
 SEQUENCE = """
 name: {name}
 version: 1
