@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch.nn import functional as F
 
 from clbench.methods.base import Context
 from clbench.methods.replay import Replay
+from clbench.methods.teacher import Teacher
 from clbench.network.batch import Batch
 from clbench.network.heads import MultiHeadNetwork, Output
 
@@ -28,7 +27,7 @@ class DER(Replay):
         """Draw the memory and keep a frozen copy of the previous stage's network as the teacher."""
         super().begin_stage(context)
         self._network: MultiHeadNetwork = context.network
-        self._teacher = copy.deepcopy(context.network).requires_grad_(False)
+        self._teacher = Teacher(context.network, context.earlier)
 
     def loss(self, batch: Batch, output: Output, loss: torch.Tensor) -> torch.Tensor:
         """Add the squared distance of the replayed patches' logits from the teacher's."""
@@ -39,12 +38,11 @@ class DER(Replay):
 
     def _distance(self, batch: Batch, output: Output, rows: list[int]) -> torch.Tensor:
         """Mean over these patches of the mean squared difference, at full resolution."""
-        with torch.no_grad():
-            taught = self._teacher.features(batch.data[rows])[0]
+        taught = self._teacher.features(batch.data[rows])[0]
         terms = [
             F.mse_loss(
                 self._past(self._network, batch.tasks[row], output.features[0][row]),
-                self._past(self._teacher, batch.tasks[row], teacher),
+                self._past(self._teacher.network, batch.tasks[row], teacher),
             )
             for row, teacher in zip(rows, taught, strict=True)
         ]
