@@ -1,0 +1,52 @@
+"""A raw dataset in nnU-Net v2's layout: what every source becomes, and all that preparation needs of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from clbench.store import Json
+
+
+@dataclass(frozen=True)
+class RawCase:
+    """One labelled case of a raw dataset.
+
+    Attributes:
+        id: its name, unique in the dataset.
+        images: one file per channel.
+        label: the label file, in the source's own numbers.
+    """
+
+    id: str
+    images: tuple[Path, ...]
+    label: Path
+
+
+@dataclass(frozen=True)
+class RawDataset:
+    """A folder ``DatasetNNN_Name/{imagesTr,labelsTr,dataset.json}``, links or files.
+
+    Attributes:
+        folder: the dataset's folder.
+        cases: its labelled cases, sorted by id.
+        manifest: digest of the manifest of every case's bytes and geometry; empty for generated data, whose card
+            already determines them.
+    """
+
+    folder: Path
+    cases: tuple[RawCase, ...]
+    manifest: str = ""
+
+    @cached_property
+    def description(self) -> Json:
+        """``dataset.json``: channels, the source's label scheme, file ending and reader."""
+        return dict(json.loads((self.folder / "dataset.json").read_text()))
+
+    @cached_property
+    def by_id(self) -> Mapping[str, RawCase]:
+        """The cases by their ids."""
+        return {case.id: case for case in self.cases}
