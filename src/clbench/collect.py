@@ -10,7 +10,7 @@ from clbench.definitions.models import Resolved
 from clbench.errors import CorruptArtifact
 from clbench.execute.watch import last_lines
 from clbench.plan import Job, Plan, Use
-from clbench.results.model import BaselineInfo, BenchmarkInfo, Hole, StageRecord
+from clbench.results.records import BaselineInfo, BenchmarkInfo, Hole, StageRecord
 from clbench.results.rows import Row
 from clbench.store import Json, Store
 

@@ -13,7 +13,8 @@ from clbench.report.render import HOLE, TERMINAL_WIDTH, markdown, terminal
 from clbench.report.table import Table, several_orders
 from clbench.report.tables import all_tables
 from clbench.report.transfer_tables import transfer_tables
-from clbench.results.model import BaselineSummary, BenchmarkInfo, Summary
+from clbench.results.model import BaselineSummary, Summary
+from clbench.results.records import BenchmarkInfo
 
 ONE_SEED = "one seed: no ranking"
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from clbench.results.model import BaselineInfo, BenchmarkInfo, Hole, StageRecord, Stat, Summary
+from clbench.results.model import Stat, Summary
+from clbench.results.records import BaselineInfo, BenchmarkInfo, Hole, StageRecord
 from clbench.results.rows import COLUMNS, Row, read_rows, write_rows
 from clbench.results.summary import summarise
 

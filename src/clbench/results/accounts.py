@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Sequence
 
-from clbench.results.model import BaselineInfo, BenchmarkInfo, Cost, Evidence, StageEvidence, StageRecord
+from clbench.results.model import Cost, Evidence, StageEvidence
+from clbench.results.records import BaselineInfo, BenchmarkInfo, StageRecord
 from clbench.results.scores import over_replicates
 
 

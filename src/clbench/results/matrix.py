@@ -20,7 +20,12 @@ K = TypeVar("K")
 
 def dice(rows: Sequence[Row]) -> float | None:
     """Mean over cases of each case's mean over labels; undefined values are left out, None if all are."""
-    return mean([mean(values) for values in _by_case(rows, "dice")])
+    return mean(case_dice(rows).values())
+
+
+def case_dice(rows: Sequence[Row]) -> dict[str, float]:
+    """Each case's mean over labels; a case that is undefined everywhere is left out."""
+    return {case: math.fsum(values) / len(values) for case, values in _by_case(rows, "dice").items()}
 
 
 def predicted_ml(rows: Sequence[Row]) -> float | None:
@@ -46,7 +51,7 @@ def stage_matrix(
     Args:
         rows: the rows of one baseline, one seed and one order; any cases, any labels.
         sequence: the tasks in the order in which they are learnt.
-        measure: what is made of one stage's rows of one task: ``dice``, ``predicted_ml`` or ``excluded``.
+        measure: what is made of one stage's rows of one task: ``case_dice``, ``predicted_ml`` or ``excluded``.
 
     Returns:
         One tuple per stage, in it one entry per task; the measure of no rows where nothing was measured.
@@ -92,14 +97,16 @@ def _at_last_epoch(rows: Iterable[Row]) -> list[Row]:
     return kept
 
 
-def _by_case(rows: Sequence[Row], metric: str) -> list[list[float]]:
-    measured = [row for row in rows if row.metric == metric and row.value is not None]
-    cases = _group(measured, lambda row: row.case)
-    return [[row.value for row in case if row.value is not None] for case in cases.values()]
+def _by_case(rows: Sequence[Row], metric: str) -> dict[str, list[float]]:
+    values: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        if row.metric == metric and row.value is not None:
+            values[row.case].append(row.value)
+    return values
 
 
 def _volume(rows: Sequence[Row], metric: str) -> float | None:
-    return mean([math.fsum(values) for values in _by_case(rows, metric)])
+    return mean([math.fsum(values) for values in _by_case(rows, metric).values()])
 
 
 def _group(rows: Iterable[Row], key: Callable[[Row], K]) -> dict[K, list[Row]]:

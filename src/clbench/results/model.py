@@ -1,118 +1,29 @@
-"""What a summary is made from and what is in it: frozen data that a JSON file holds in full."""
+"""What is in a summary: frozen data that a JSON file holds in full."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-RESERVED = {"from-scratch": "from-scratch", "joint": "joint", "joint-equal": "joint", "cumulative": "cumulative"}
-"""Baselines that stand for a protocol of their own; all others are learnt one task after another."""
-
-STAGED = ("cumulative", "continual")
-"""Protocols that learn one task after another, in every order; the others have no order."""
-
-
-class Replicate(NamedTuple):
-    """One of the repetitions that a number is averaged over."""
-
-    seed: int
-    """Seed of the training."""
-    order: int
-    """Which of ``BenchmarkInfo.orders``, from 1; 1 for what has no order."""
-
-
-class Hole(NamedTuple):
-    """Which result is missing."""
-
-    protocol: str
-    """Protocol of the missing stage."""
-    baseline: str
-    """Its baseline."""
-    seed: int
-    """Its seed."""
-    order: int
-    """Its order, from 1; 1 for what has no order."""
-    stage: int
-    """Which stage, from 1."""
-
-
-@dataclass(frozen=True)
-class BaselineInfo:
-    """A baseline as the report names it."""
-
-    name: str
-    """Its name in rows and tables; those of ``RESERVED`` name protocols."""
-    title: str
-    """What it does, in a few words."""
-
-    @property
-    def protocol(self) -> str:
-        """The protocol whose rows are this baseline's Dice over the sequence."""
-        return RESERVED.get(self.name, "continual")
-
-
-@dataclass(frozen=True)
-class BenchmarkInfo:
-    """What a report says about the benchmark, and the order in which it shows things."""
-
-    name: str
-    """Name of the benchmark."""
-    version: int
-    """Its version."""
-    title: str
-    """What it is, in one line."""
-    sequence: tuple[str, ...]
-    """The tasks in the order in which they are learnt, and in which tables show them."""
-    targets: tuple[str, ...]
-    """The held-out tasks of the transfer protocol."""
-    seeds: tuple[int, ...]
-    """The seeds that were asked for."""
-    baselines: tuple[BaselineInfo, ...]
-    """All baselines, in the order of the tables' lines."""
-    caveats: tuple[str, ...]
-    """Sentences that every report of this benchmark must print."""
-    orders: tuple[tuple[str, ...], ...]
-    """Every order in which the tasks are learnt, the sequence first."""
-
-    def replicates(self, protocol: str) -> tuple[Replicate, ...]:
-        """What a number of a protocol is averaged over: seeds, and orders where it has them."""
-        orders = range(1, len(self.orders) + 1) if protocol in STAGED else (1,)
-        return tuple(Replicate(*pair) for pair in product(self.seeds, orders))
-
-
-@dataclass(frozen=True)
-class StageRecord:
-    """What one trained stage cost and what shows that its method was at work."""
-
-    protocol: str
-    """One of ``rows.PROTOCOLS``."""
-    baseline: str
-    """Name of the baseline."""
-    seed: int
-    """Seed of the training."""
-    order: int
-    """Which order of the tasks, from 1."""
-    stage: int
-    """Which stage of the protocol, from 1."""
-    trained_on: str
-    """The stage's task; for joint and cumulative training the names joined by ``+``."""
-    job: str
-    """Id of the job that did it."""
-    cost: dict[str, Any]
-    """``train_seconds``, ``evaluate_seconds``, ``peak_memory_mb``, ``kept_cases``, ``remembered_mb``."""
-    evidence: dict[str, Any] | None
-    """``{"inert": bool, "expected": bool, "numbers": {…}}``; None where the method left none."""
-    shared: bool
-    """Whether the job also serves another baseline or protocol."""
+from clbench.results.records import STAGED, BenchmarkInfo
 
 
 class Model(BaseModel):
     """Frozen, strict about its fields; a NaN keeps its name in JSON instead of becoming null."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class Interval(Model):
+    """Where a mean lies with 95 % confidence."""
+
+    low: float
+    """Lower end."""
+    high: float
+    """Upper end."""
+    seeds: int
+    """How many seeds it is taken over beside the cases; with one it is over cases only."""
 
 
 class Stat(Model):
@@ -126,6 +37,8 @@ class Stat(Model):
     """How many replicates have it; with one order, as many as seeds."""
     planned: int
     """How many replicates should have it."""
+    interval: Interval | None = None
+    """Over seeds and cases; None where it says nothing about cases, or where there is only one case."""
 
 
 class Reading(Model):
@@ -275,6 +188,40 @@ class Missing(Model):
     """Why it is missing."""
 
 
+class Difference(Model):
+    """Two baselines held against each other by their final Dice, over the replicates that both have."""
+
+    first: str
+    """The baseline with the higher mean."""
+    second: str
+    """The other one."""
+    difference: Stat
+    """Mean final Dice over all tasks, the first above the second."""
+    cases: int
+    """How many cases have a difference of their own, all tasks together."""
+    p: float
+    """Of Wilcoxon's signed-rank test over these cases, each averaged over replicates; two-sided."""
+    p_holm: float
+    """``p`` after Holm's correction for all pairs."""
+    effect: float
+    """Matched-pairs rank-biserial correlation, -1 to 1; positive where the first is better."""
+    tie: bool | None
+    """Whether the two can't be told apart; None with fewer than two seeds, which tell nothing."""
+
+
+class Rank(Model):
+    """How stable a baseline's place by mean final Dice is when seeds and cases are drawn anew."""
+
+    baseline: str
+    """Name of the baseline."""
+    first: float
+    """Share of the draws in which it comes first; those who share a first place share the draw."""
+    best: int
+    """Best end of the 95 % interval of its rank; 1 comes first."""
+    worst: int
+    """Worst end of it."""
+
+
 class Summary(Model):
     """All numbers of a run's report."""
 
@@ -294,5 +241,9 @@ class Summary(Model):
     """Evidence by baseline."""
     missing: tuple[Missing, ...]
     """Every hole with its reason."""
+    differences: tuple[Difference, ...] = ()
+    """All pairs of continual baselines; none with one seed."""
+    ranks: tuple[Rank, ...] = ()
+    """The continual baselines from the highest mean final Dice to the lowest; none with one seed."""
     provenance: dict[str, Any] = {}
     """Where the numbers come from; filled in when the report is written."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 from clbench.results.continual import (
@@ -18,8 +19,8 @@ from clbench.results.continual import (
 from clbench.results.matrix import (
     Matrix,
     Vector,
+    case_dice,
     diagonal,
-    dice,
     excluded,
     full_mean,
     mean,
@@ -28,9 +29,13 @@ from clbench.results.matrix import (
     task_vector,
 )
 from clbench.results.model import Reading, Stat
+from clbench.results.records import Replicate
 from clbench.results.rows import Row
 
 T = TypeVar("T")
+
+CaseMatrix = tuple[tuple[Mapping[str, float], ...], ...]
+"""Stages by tasks; in each entry, Dice by case."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +44,21 @@ class Scores:
 
     tasks: tuple[str, ...]
     """The columns: the tasks in the order in which they were learnt."""
-    dice: Matrix
-    """R, stages by tasks."""
+    cases: CaseMatrix
+    """Dice of every case, stages by tasks."""
     predicted_ml: Matrix
     """Predicted volumes in ml, stages by tasks."""
     excluded: tuple[tuple[int, ...], ...]
     """Pairs of case and label without a Dice, stages by tasks."""
+
+    @cached_property
+    def dice(self) -> Matrix:
+        """R, stages by tasks."""
+        return tuple(tuple(mean(entry.values()) for entry in line) for line in self.cases)
+
+
+ByReplicate = Mapping[Replicate, Scores]
+"""Seed and order → what one baseline reached there."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +77,7 @@ def staged_scores(rows: Sequence[Row], sequence: tuple[str, ...]) -> Scores:
     """Scores of a baseline that learns the sequence stage by stage."""
     return Scores(
         tasks=sequence,
-        dice=stage_matrix(rows, sequence, dice),
+        cases=stage_matrix(rows, sequence, case_dice),
         predicted_ml=stage_matrix(rows, sequence, predicted_ml),
         excluded=stage_matrix(rows, sequence, excluded),
     )
@@ -78,7 +92,7 @@ def joint_scores(rows: Sequence[Row], sequence: tuple[str, ...]) -> Scores:
     """Scores of one network trained on all tasks at once."""
     return Scores(
         tasks=sequence,
-        dice=(task_vector(rows, sequence, dice),),
+        cases=(task_vector(rows, sequence, case_dice),),
         predicted_ml=(task_vector(rows, sequence, predicted_ml),),
         excluded=(task_vector(rows, sequence, excluded),),
     )
@@ -132,6 +146,11 @@ def staged_metrics(scores: Scores, scratch: Scores | None, cumulative: Scores | 
         "plasticity": plasticity(matrix, alone),
         "intransigence": intransigence(matrix, bound),
     }
+
+
+def beside(found: Mapping[Replicate, T], pair: Replicate) -> T | None:
+    """What a baseline has in a replicate; one without orders, under its seed."""
+    return found.get(pair, found.get(Replicate(pair.seed, 1)))
 
 
 def over_replicates(values: Sequence[float | None]) -> Stat | None:

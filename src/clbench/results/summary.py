@@ -10,25 +10,15 @@ from clbench.errors import ClbenchError
 from clbench.results.accounts import costs, evidence
 from clbench.results.continual import average_accuracy, gap_closed
 from clbench.results.matrix import reference_ml
-from clbench.results.model import (
-    STAGED,
-    BaselineInfo,
-    BaselineSummary,
-    BenchmarkInfo,
-    Hole,
-    Metrics,
-    Missing,
-    Replicate,
-    StageRecord,
-    Stat,
-    Summary,
-    TransferPoint,
-)
+from clbench.results.model import BaselineSummary, Metrics, Missing, Stat, Summary, TransferPoint
+from clbench.results.records import STAGED, BaselineInfo, BenchmarkInfo, Hole, Replicate, StageRecord
 from clbench.results.rows import Row
 from clbench.results.scores import (
     SCORERS,
+    ByReplicate,
     Scores,
     after_stage,
+    beside,
     each_over_replicates,
     final,
     over_replicates,
@@ -48,9 +38,6 @@ class Place(NamedTuple):
 
 
 RowsByPlace = Mapping[Place, Sequence[Row]]
-
-ByReplicate = Mapping[Replicate, Scores]
-"""Seed and order → what one baseline reached there."""
 
 UNEXPLAINED = "there is no result and no failed job; the run was not carried through"
 
@@ -74,16 +61,43 @@ def summarise(
     places = _by_place(table)
     holes = {**missing, **_unexplained(info, places, missing)}
     proof = evidence(records, info.baselines)
-    return Summary(
+    scores = {entry.name: _scores(info, entry, places) for entry in info.baselines}
+    bare = Summary(
         benchmark=info,
         gap_reference=_gap_reference(info),
-        baselines=_baselines(info, places, {entry.baseline for entry in proof if entry.inert}),
+        baselines=_baselines(info, scores, {entry.baseline for entry in proof if entry.inert}),
         reference_ml=_reference_volumes(info, table),
         transfer=_transfer(info, table, holes),
         costs=costs(records, info, {hole[:4] for hole in holes}),
         evidence=proof,
         missing=tuple(_missing(hole, holes[hole]) for hole in sorted(holes)),
     )
+    return _how_sure(bare, scores, table)
+
+
+def _how_sure(bare: Summary, scores: Mapping[str, ByReplicate], rows: Sequence[Row]) -> Summary:
+    """The summary with intervals, differences and ranks."""
+    # Here, because numpy is of no use to those who only read a summary.
+    from clbench.results.comparison import compare
+    from clbench.results.intervals import transfer_with_intervals, with_intervals
+    from clbench.results.resampling import Resampling
+
+    info, resampling = bare.benchmark, Resampling(_cases(bare.benchmark, rows), bare.benchmark.seeds)
+    differences, ranks = compare(info, scores, resampling)
+    return bare.model_copy(
+        update={
+            "baselines": with_intervals(info, bare.baselines, scores, resampling),
+            "transfer": transfer_with_intervals(bare.transfer, rows, info, resampling),
+            "differences": differences,
+            "ranks": ranks,
+        }
+    )
+
+
+def _cases(info: BenchmarkInfo, rows: Sequence[Row]) -> dict[str, list[str]]:
+    """The measured cases of every task, in the order of their names."""
+    pairs = sorted({(row.task, row.case) for row in rows if row.metric == "dice"})
+    return {task: [case for owner, case in pairs if owner == task] for task in (*info.sequence, *info.targets)}
 
 
 def _check(info: BenchmarkInfo, rows: Sequence[Row]) -> None:
@@ -145,8 +159,9 @@ def _gap_reference(info: BenchmarkInfo) -> str | None:
     return joint if "finetune" in names else None
 
 
-def _baselines(info: BenchmarkInfo, places: RowsByPlace, inert: Collection[str]) -> tuple[BaselineSummary, ...]:
-    scores = {entry.name: _scores(info, entry, places) for entry in info.baselines}
+def _baselines(
+    info: BenchmarkInfo, scores: Mapping[str, ByReplicate], inert: Collection[str]
+) -> tuple[BaselineSummary, ...]:
     return tuple(_baseline(info, entry, scores, entry.name in inert) for entry in info.baselines)
 
 
@@ -205,9 +220,7 @@ def _gap_closed(
 
 
 def _beside(scores: Mapping[str, ByReplicate], name: str | None, pair: Replicate) -> Scores | None:
-    """What a baseline reached in a replicate; one without orders, under its seed."""
-    by_replicate = scores.get(name, {}) if name else {}
-    return by_replicate.get(pair, by_replicate.get(Replicate(pair.seed, 1)))
+    return beside(scores.get(name, {}), pair) if name else None
 
 
 def _reference_volumes(info: BenchmarkInfo, rows: Iterable[Row]) -> dict[str, float]:

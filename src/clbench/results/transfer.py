@@ -14,7 +14,7 @@ from clbench.results.scores import over_replicates
 Setting = tuple[str, float]
 """A held-out task and the share of its training cases."""
 
-_Curves = dict[tuple[str, int], dict[int, list[Row]]]
+Curves = dict[tuple[str, int], dict[int, list[Row]]]
 """Baseline and seed → epoch → rows."""
 
 
@@ -29,7 +29,7 @@ def transfer_points(
         baselines: the backbones that have a curve, in display order, ``from-scratch`` among them.
         seeds: the seeds that were asked for.
     """
-    settings = _by_setting(rows, targets)
+    settings = by_setting(rows, targets)
     ordered = sorted(settings, key=lambda setting: (targets.index(setting[0]), setting[1]))
     return tuple(
         point
@@ -39,15 +39,16 @@ def transfer_points(
     )
 
 
-def _by_setting(rows: Iterable[Row], targets: Sequence[str]) -> dict[Setting, _Curves]:
-    settings: dict[Setting, _Curves] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+def by_setting(rows: Iterable[Row], targets: Sequence[str]) -> dict[Setting, Curves]:
+    """The rows of the transfer protocol, by target and fraction, baseline and seed, epoch."""
+    settings: dict[Setting, Curves] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for row in rows:
         if row.protocol == "transfer" and row.task in targets:
             settings[row.task, row.fraction][row.baseline, row.seed][row.epoch].append(row)
     return settings
 
 
-def _curve(setting: Setting, curves: _Curves, baseline: str, seeds: Sequence[int]) -> list[TransferPoint]:
+def _curve(setting: Setting, curves: Curves, baseline: str, seeds: Sequence[int]) -> list[TransferPoint]:
     own = [curves.get((baseline, seed), {}) for seed in seeds]
     scratch = [curves.get(("from-scratch", seed), {}) for seed in seeds]
     epochs = sorted({epoch for curve in curves.values() for epoch in curve})
