@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -95,7 +96,7 @@ def _cases(sample: Sample, task: str) -> set[str]:
 
 
 def _difference(run: Sample, reference: Sample, cases: Mapping[str, Collection[str]], draws: int) -> Drawn:
-    drawn = [Cases(task, list(names), draws) for task, names in cases.items()]
+    drawn = [_cases_of(task, tuple(names), draws) for task, names in cases.items()]
     shared = [seed for seed in run if seed in reference]
     if len(shared) >= ENOUGH_SEEDS:
         difference = _means(run, shared, drawn, list(cases)) - _means(reference, shared, drawn, list(cases))
@@ -116,4 +117,15 @@ def _means(sample: Sample, seeds: Collection[int], cases: Collection[Cases], tas
 
 
 def _over(seeds: Collection[int], values: Array, draws: int, of: str) -> Drawn:
-    return Seeds(list(seeds), draws, of=of).over([Replicate(seed, 1) for seed in seeds], values)
+    return _seeds_of(tuple(seeds), draws, of).over([Replicate(seed, 1) for seed in seeds], values)
+
+
+# One comparison asks for the same cases and seeds in every cell of its table.
+@lru_cache(maxsize=16)
+def _cases_of(task: str, names: tuple[str, ...], draws: int) -> Cases:
+    return Cases(task, names, draws)
+
+
+@lru_cache(maxsize=4)
+def _seeds_of(seeds: tuple[int, ...], draws: int, of: str) -> Seeds:
+    return Seeds(seeds, draws, of=of)

@@ -92,6 +92,7 @@ class Seeds:
         self._place = {seed: place for place, seed in enumerate(seeds)}
         self._normal = random.standard_normal((draws, len(seeds)))
         self._squares = random.standard_normal((draws, len(seeds))) ** 2
+        self._weights: dict[tuple[int, ...], Array] = {}
 
     def over(self, replicates: Sequence[Replicate], values: Array) -> Drawn:
         """Mean over replicates, in every draw; the orders of one seed are averaged, for they share its chance.
@@ -113,14 +114,20 @@ class Seeds:
 
     def _deviations(self, by_seed: Mapping[int, float]) -> Array | float:
         """What other seeds would add to the mean: (draws,); nothing with one seed, which tells nothing of others."""
-        count = len(by_seed)
-        if count < 2:
+        if len(by_seed) < 2:
             return 0.0
-        normal = self._normal[:, [self._place[seed] for seed in by_seed]]
-        weights = normal - normal.mean(axis=1, keepdims=True)
-        scale = np.sqrt(count * self._squares[:, : count - 1].sum(axis=1))
-        deviations: Array = weights @ np.array(list(by_seed.values())) / scale
+        places = tuple(self._place[seed] for seed in by_seed)
+        if places not in self._weights:
+            self._weights[places] = self._weights_of(places)
+        deviations: Array = self._weights[places] @ np.array(list(by_seed.values()))
         return deviations
+
+    def _weights_of(self, places: tuple[int, ...]) -> Array:
+        """(draws, seeds) for the seeds at these places; their own degrees of freedom."""
+        normal, count = self._normal[:, places], len(places)
+        scale = np.sqrt(count * self._squares[:, : count - 1].sum(axis=1, keepdims=True))
+        weights: Array = (normal - normal.mean(axis=1, keepdims=True)) / scale
+        return weights
 
 
 class Resampling:
