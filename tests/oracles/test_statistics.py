@@ -201,9 +201,8 @@ MARGIN = 0.02
 
 def sample(values: np.ndarray, first_seed: int = 0) -> Sample:
     """Values (seeds, cases) of one task."""
-    return {
-        first_seed + seed: {"liver": dict(zip(NAMES, line.tolist(), strict=False))} for seed, line in enumerate(values)
-    }
+    by_case = [dict(zip(NAMES, line.tolist(), strict=False)) for line in values]
+    return {first_seed + seed: {"liver": found} for seed, found in enumerate(by_case)}
 
 
 def verdicts(drop: float, seeds: tuple[int, int], cases: int, deviations: tuple[float, float, float]) -> list[str]:

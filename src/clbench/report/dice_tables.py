@@ -22,6 +22,7 @@ def final_table(summary: Summary) -> Table:
         rows=tuple(_final_row(summary, entry) for entry in summary.baselines),
         note=f"Every task with the last network of the sequence, from-scratch with its own; {_gap_note(summary)}.",
         counted=counted(summary),
+        key_columns=(1 + len(summary.benchmark.sequence),),
     )
 
 
@@ -39,6 +40,7 @@ def stage_table(summary: Summary) -> Table:
         note="Shows whether a method can still learn; plasticity is the mean difference to from-scratch "
         "over the tasks after the first.",
         counted=counted(summary),
+        key_columns=(1 + len(summary.benchmark.sequence),),
     )
 
 

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from clbench.report.account_tables import missing_table
+from clbench.report.comparison_tables import ranking_table
 from clbench.report.dice_tables import final_table, stage_table
 from clbench.report.render import HOLE, TERMINAL_WIDTH, markdown, terminal
 from clbench.report.table import Table, several_orders
@@ -17,6 +18,9 @@ from clbench.results.model import BaselineSummary, Summary
 from clbench.results.records import BenchmarkInfo
 
 ONE_SEED = "one seed: no ranking"
+_SEVERAL_SEEDS = (
+    "[Low, high] is a 95 % interval over seeds and cases; where there is none, ± is the sample standard deviation."
+)
 
 
 def report_page(summary: Summary) -> str:
@@ -26,9 +30,12 @@ def report_page(summary: Summary) -> str:
 
 
 def terminal_report(summary: Summary) -> str:
-    """What a run prints last: final Dice, per-stage Dice, transfer, then how far the numbers reach."""
+    """What a run prints last: final Dice, ranks, per-stage Dice, transfer, then how far the numbers reach."""
     info = summary.benchmark
-    shown = [final_table(summary), stage_table(summary), *transfer_tables(summary), missing_table(summary)]
+    shown = [
+        *(final_table(summary), ranking_table(summary), stage_table(summary)),
+        *(*transfer_tables(summary), missing_table(summary)),
+    ]
     head = f"{info.title}\n{info.name} v{info.version} · {_seeds(info.seeds)}\n"
     if several_orders(summary):
         head += "".join(f"order {number}: {words}\n" for number, words in _numbered_orders(info))
@@ -52,18 +59,24 @@ def _seeds(seeds: Sequence[int]) -> str:
 
 
 def _replicate_sentences(info: BenchmarkInfo) -> list[str]:
-    """What a number is the mean of, and that one seed ranks nothing."""
-    deviation = "the mean ± the sample standard deviation over"
+    """What a number is the mean of, what its interval holds, and that one seed ranks nothing."""
     seeds = f"{len(info.seeds)} seed{'' if len(info.seeds) == 1 else 's'}"
-    alone = [f"{ONE_SEED.capitalize()}; a difference between two lines may be chance."]
+    sure = _alone() if len(info.seeds) == 1 else [_SEVERAL_SEEDS]
     if len(info.orders) == 1:
-        return alone if len(info.seeds) == 1 else [f"Numbers are {deviation} {seeds}."]
+        return sure if len(info.seeds) == 1 else [f"Numbers are means over {seeds}.", *sure]
     pairs = f"{seeds} × {len(info.orders)} orders = {len(info.seeds) * len(info.orders)} replicates"
     several = (
-        f"What is learnt one task after another is {deviation} {pairs}, each task whatever its place; from-scratch, "
-        "joint and transfer have no further order and are taken over seeds alone."
+        f"What is learnt one task after another is the mean over {pairs}, each task whatever its place; "
+        "from-scratch, joint and transfer have no further order and are taken over seeds alone."
     )
-    return [*(alone if len(info.seeds) == 1 else []), several]
+    return [several, *sure]
+
+
+def _alone() -> list[str]:
+    return [
+        f"{ONE_SEED.capitalize()}; a difference between two lines may be chance.",
+        "[Low, high] is a 95 % interval over cases only: another seed may well fall outside.",
+    ]
 
 
 def _numbered_orders(info: BenchmarkInfo) -> list[tuple[int, str]]:

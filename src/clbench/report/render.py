@@ -6,7 +6,7 @@ import csv
 import io
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 
 from tabulate import tabulate
 
@@ -37,18 +37,24 @@ _LATEX_SIGNS = str.maketrans(
 )
 
 
-def cell_text(cell: Cell, decimals: int) -> str:
-    """A cell as people read it: ``0.712``, ``0.712 ± 0.010``, with ``(2 of 3)`` where replicates are missing."""
+def cell_text(cell: Cell, decimals: int, spread: bool = True) -> str:
+    """A cell as people read it: ``0.712 [0.68, 0.74]``, with ``(2 of 3)`` where replicates are missing.
+
+    Args:
+        cell: what stands there.
+        decimals: digits after the point.
+        spread: whether a mean has its interval; one that has none has its deviation, ``0.712 ± 0.010``.
+    """
     if cell is None:
         return HOLE
     if isinstance(cell, Stat):
-        return _stat_text(cell, decimals)
+        return _stat_text(cell, decimals, spread)
     return _number_text(cell, decimals) if isinstance(cell, float) else " ".join(str(cell).split())
 
 
 def terminal(table: Table) -> str:
-    """Title, table and note as plain text."""
-    body = _tabulated(table, "simple")
+    """Title, table and note as plain text; intervals in the table's key columns only."""
+    body = _tabulated(table, "simple", spread=table.key_columns)
     note = textwrap.fill(table.note, TERMINAL_WIDTH)
     return f"{table.title}\n\n{body}\n\n{note}\n"
 
@@ -66,24 +72,31 @@ def latex(table: Table) -> str:
 
 
 def comma_separated(table: Table) -> str:
-    """The numbers in full; a mean has its deviation, and what it is taken over is counted, in columns beside it."""
+    """The numbers in full; beside a mean stand deviation and count of what it is taken over, and its interval."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    wide = [_is_wide(table, column) for column in range(len(table.headers))]
+    beside = [_beside(table, column) for column in range(len(table.headers))]
     writer.writerow(
         text
-        for header, several in zip(table.headers, wide, strict=True)
-        for text in ([header, f"{header} sd", f"{header} {table.counted}"] if several else [header])
+        for header, names in zip(table.headers, beside, strict=True)
+        for text in (header, *(f"{header} {name}" for name in names))
     )
     for row in table.rows:
-        writer.writerow(text for cell, several in zip(row, wide, strict=True) for text in _csv_cells(cell, several))
+        writer.writerow(text for cell, names in zip(row, beside, strict=True) for text in _csv_cells(cell, names))
     return buffer.getvalue()
 
 
-def _tabulated(table: Table, form: str, escape: Callable[[str], str] = str) -> str:
+def _tabulated(
+    table: Table, form: str, escape: Callable[[str], str] = str, spread: Collection[int] | None = None
+) -> str:
+    """With intervals in some columns, or in all."""
     words, numbers = table.text_columns, len(table.headers) - table.text_columns
+    shown = range(len(table.headers)) if spread is None else spread
     return tabulate(
-        [[escape(cell_text(cell, table.decimals)) for cell in row] for row in table.rows],
+        [
+            [escape(cell_text(cell, table.decimals, column in shown)) for column, cell in enumerate(row)]
+            for row in table.rows
+        ],
         headers=[escape(header) for header in table.headers],
         tablefmt=form,
         disable_numparse=True,
@@ -96,23 +109,36 @@ def _number_text(number: float, decimals: int) -> str:
     return text.removeprefix("-") if float(text) == 0 else text
 
 
-def _stat_text(stat: Stat, decimals: int) -> str:
-    text = _number_text(stat.mean, decimals)
-    if stat.sd is not None:
-        text += f" ± {_number_text(stat.sd, decimals)}"
-    return text if stat.seeds == stat.planned else f"{text} ({stat.seeds} of {stat.planned})"
+def _stat_text(stat: Stat, decimals: int, spread: bool) -> str:
+    text = _number_text(stat.mean, decimals) + (_spread_text(stat, decimals) if spread else "")
+    alone = spread and stat.interval is not None and stat.interval.seeds == 1
+    count = f"{stat.seeds} of {stat.planned}{', cases only' if alone else ''}"
+    return text if stat.seeds == stat.planned else f"{text} ({count})"
 
 
-def _is_wide(table: Table, column: int) -> bool:
-    cells = [row[column] for row in table.rows]
-    return any(isinstance(cell, Stat) and cell.planned > 1 for cell in cells)
+def _spread_text(stat: Stat, decimals: int) -> str:
+    """Ends of an interval have a digit less: they are less sure than the mean."""
+    if stat.interval is not None:
+        low, high = (_number_text(end, decimals - 1) for end in (stat.interval.low, stat.interval.high))
+        return f" [{low}, {high}]"
+    return "" if stat.sd is None else f" ± {_number_text(stat.sd, decimals)}"
 
 
-def _csv_cells(cell: Cell, several: bool) -> list[str]:
-    if isinstance(cell, Stat):
-        seeds = [_csv_cell(cell.sd), str(cell.seeds)] if several else []
-        return [_csv_cell(cell.mean), *seeds]
-    return [_csv_cell(cell), "", ""] if several else [_csv_cell(cell)]
+def _beside(table: Table, column: int) -> tuple[str, ...]:
+    """What a CSV file has beside a column's means."""
+    stats = [row[column] for row in table.rows if isinstance(row[column], Stat)]
+    several = any(isinstance(stat, Stat) and stat.planned > 1 for stat in stats)
+    sure = any(isinstance(stat, Stat) and stat.interval is not None for stat in stats)
+    return (*(("sd", table.counted) if several else ()), *(("low", "high") if sure else ()))
+
+
+def _csv_cells(cell: Cell, names: Sequence[str]) -> list[str]:
+    """A cell and what stands beside it, empty where it has no such thing."""
+    if not isinstance(cell, Stat):
+        return [_csv_cell(cell), *("" for _ in names)]
+    low, high = (cell.interval.low, cell.interval.high) if cell.interval else (None, None)
+    found = {"sd": cell.sd, "low": low, "high": high}
+    return [_csv_cell(cell.mean), *(_csv_cell(found.get(name, cell.seeds)) for name in names)]
 
 
 def _csv_cell(cell: float | int | str | None) -> str:

@@ -33,6 +33,8 @@ class Table:
     """Digits after the point."""
     counted: str = "seeds"
     """What its means are taken over, for the columns that count it."""
+    key_columns: tuple[int, ...] = ()
+    """The columns whose intervals a terminal, which is narrow, shows as well."""
 
 
 def stamped(entry: BaselineSummary) -> str:

@@ -13,6 +13,7 @@ from clbench.report.account_tables import (
     missing_table,
     volume_table,
 )
+from clbench.report.comparison_tables import differences_table, ranking_table
 from clbench.report.dice_tables import final_table, matrix_tables, metrics_table, stage_table
 from clbench.report.table import Table
 from clbench.report.transfer_tables import transfer_excluded_tables, transfer_tables, transfer_volume_tables
@@ -27,6 +28,8 @@ def all_tables(summary: Summary) -> tuple[Table, ...]:
         metrics_table(summary),
         *matrix_tables(summary),
         *transfer_tables(summary),
+        ranking_table(summary),
+        differences_table(summary),
         volume_table(summary),
         *transfer_volume_tables(summary),
         excluded_table(summary),
