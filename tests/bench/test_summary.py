@@ -1,6 +1,6 @@
 """Time from rows to a written report for a large run: 12 methods, 6 tasks, 5 seeds, 60 cases.
 
-``make bench-report`` runs it; docs/performance.md says what came out.
+``make bench-report`` runs it; docs/metrics.md says what came out.
 """
 
 from __future__ import annotations
