@@ -268,6 +268,24 @@ def test_fewer_than_three_seeds_on_either_side_never_give_a_verdict(seeds: tuple
     assert f"{min(seeds)} of the 3 seeds" in found.reason
 
 
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("first", [0, 100], ids=["paired", "other seeds"])
+def test_a_seed_that_lacks_a_task_does_not_count_towards_a_verdict(side: int, first: int) -> None:
+    whole = [{seed + shift: {"liver": dict.fromkeys("abc", 0.5)} for seed in range(3)} for shift in (first, 0)]
+    assert non_inferior(*whole, MARGIN).verdict == "reproduced"
+    lacking = next(iter(whole[side]))
+    whole[side][lacking] = {}
+    found = non_inferior(*whole, MARGIN)
+    assert (found.verdict, found.interval) == ("inconclusive", None)
+    assert "2 seeds only" in found.reason
+
+
+def test_a_seed_with_one_case_of_a_task_prevents_a_verdict() -> None:
+    run = {seed: {"liver": dict.fromkeys("abc", 0.5)} for seed in range(3)}
+    found = non_inferior({**run, 1: {"liver": {"a": 0.5}}}, run, MARGIN)
+    assert (found.verdict, found.reason) == ("inconclusive", "a task has fewer than two cases under some seed")
+
+
 def test_without_cases_in_common_there_is_no_verdict_and_the_task_is_named() -> None:
     values = np.full((3, 2), 0.5)
     other = {seed: {"liver": {"elsewhere": 0.5}} for seed in range(3)}
