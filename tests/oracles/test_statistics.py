@@ -19,7 +19,7 @@ from clbench.results.records import Replicate
 from clbench.results.resampling import Cases, Resampling, Seeds
 from clbench.results.statistics import holm, mean_ranks, places, signed_rank
 
-DRAWS = 2000
+DRAWS = 1000
 NAMES = [f"case-{number:03d}" for number in range(100)]
 
 
@@ -50,13 +50,13 @@ def coverage(values: np.ndarray) -> float:
 
 @pytest.mark.parametrize("cases", [4, 12, 100])
 def test_with_one_seed_the_interval_over_cases_covers_the_mean_as_often_as_it_says(cases: int) -> None:
-    values = np.random.default_rng(0).standard_normal((3000, 1, cases))
+    values = np.random.default_rng(0).standard_normal((2000, 1, cases))
     assert 0.93 <= coverage(values) <= 0.97
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 5])
 def test_where_seeds_decide_the_interval_covers_the_mean_as_often_as_it_says(seeds: int) -> None:
-    values = crossed(np.random.default_rng(1), (2000, seeds, 60), 0.03, 0.01, 0.01)
+    values = crossed(np.random.default_rng(1), (1500, seeds, 60), 0.03, 0.01, 0.01)
     assert 0.93 <= coverage(values) <= 0.97
 
 
@@ -73,13 +73,13 @@ def test_where_seeds_decide_the_interval_covers_the_mean_as_often_as_it_says(see
 def test_with_every_source_of_chance_the_interval_errs_on_the_wide_side_only(
     seeds: int, cases: int, deviations: tuple[float, float, float]
 ) -> None:
-    values = crossed(np.random.default_rng(2), (1200, seeds, cases), *deviations)
+    values = crossed(np.random.default_rng(2), (1000, seeds, cases), *deviations)
     assert coverage(values) >= 0.93
 
 
 def test_skewed_cases_near_the_upper_end_are_covered_nearly_as_often() -> None:
     random = np.random.default_rng(3)
-    values = random.beta(8, 1.5, (3000, 1, 60)) - 8 / 9.5
+    values = random.beta(8, 1.5, (2000, 1, 60)) - 8 / 9.5
     assert 0.925 <= coverage(values) <= 0.97
 
 

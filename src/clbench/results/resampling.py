@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clbench.results.records import Replicate
 from clbench.results.statistics import Array
@@ -71,10 +72,14 @@ class Cases:
         known = np.where(there, values, 0.0)
         with np.errstate(invalid="ignore"):
             mean = known.sum(axis=-1, keepdims=True) / there.sum(axis=-1, keepdims=True)
-            drawn = (known @ self._often) / (there.astype(np.float64) @ self._often)
+            drawn = (known @ self._often) / self._counts(there)
         deviation = np.nan_to_num(drawn - mean) * self._stretch
         few = there.sum(axis=-1, keepdims=True) < 2
         return np.concatenate([mean, np.where(few, np.nan, mean + deviation)], axis=-1)
+
+    def _counts(self, there: NDArray[np.bool_]) -> Array | float:
+        """How many defined values every draw has, which is the number of cases where all are defined."""
+        return float(len(self.names)) if there.all() else there.astype(np.float64) @ self._often
 
 
 class Seeds:
