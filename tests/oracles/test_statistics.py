@@ -250,6 +250,13 @@ def test_a_run_that_fell_far_drifted() -> None:
     assert "reproduced" not in found
 
 
+def test_a_fall_beyond_the_margin_that_seeds_do_not_agree_on_is_no_drift() -> None:
+    reference = np.full((3, 12), 0.5)
+    found = non_inferior(sample(reference + np.array([[-0.3], [0.05], [0.1]])), sample(reference), MARGIN)
+    assert found.difference == pytest.approx(-0.05)
+    assert found.verdict == "inconclusive"
+
+
 def test_the_same_values_are_reproduced_whatever_they_are() -> None:
     values = np.random.default_rng(8).random((3, 4))
     found = non_inferior(sample(values), sample(values), 0.001)

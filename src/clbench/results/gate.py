@@ -102,9 +102,9 @@ def _difference(run: Sample, reference: Sample, cases: Mapping[str, Collection[s
     shared = [seed for seed in run if seed in reference]
     if len(shared) >= ENOUGH_SEEDS:
         difference = _means(run, shared, drawn, list(cases)) - _means(reference, shared, drawn, list(cases))
-        return _over(shared, difference, draws, "both")
-    of_run = _over(list(run), _means(run, list(run), drawn, list(cases)), draws, "run")
-    of_reference = _over(list(reference), _means(reference, list(reference), drawn, list(cases)), draws, "reference")
+        return _over(shared, difference, draws)
+    of_run = _over(list(run), _means(run, list(run), drawn, list(cases)), draws)
+    of_reference = _over(list(reference), _means(reference, list(reference), drawn, list(cases)), draws)
     return Drawn(of_run.values - of_reference.values, min(of_run.seeds, of_reference.seeds))
 
 
@@ -118,8 +118,8 @@ def _means(sample: Sample, seeds: Collection[int], cases: Collection[Cases], tas
     return mean
 
 
-def _over(seeds: Collection[int], values: Array, draws: int, of: str) -> Drawn:
-    return _seeds_of(tuple(seeds), draws, of).over([Replicate(seed, 1) for seed in seeds], values)
+def _over(seeds: Collection[int], values: Array, draws: int) -> Drawn:
+    return _seeds_of(tuple(seeds), draws).over([Replicate(seed, 1) for seed in seeds], values)
 
 
 # One comparison asks for the same cases and seeds in every cell of its table.
@@ -129,5 +129,5 @@ def _cases_of(task: str, names: tuple[str, ...], draws: int) -> Cases:
 
 
 @lru_cache(maxsize=4)
-def _seeds_of(seeds: tuple[int, ...], draws: int, of: str) -> Seeds:
-    return Seeds(seeds, draws, of=of)
+def _seeds_of(seeds: tuple[int, ...], draws: int) -> Seeds:
+    return Seeds(seeds, draws)

@@ -85,15 +85,14 @@ class Cases:
 class Seeds:
     """The seeds of a benchmark, in random weights whose sum is zero."""
 
-    def __init__(self, seeds: Sequence[int], draws: int = DRAWS, *, of: str = "") -> None:
+    def __init__(self, seeds: Sequence[int], draws: int = DRAWS) -> None:
         """Draw; the seeds alone decide what is drawn.
 
         Args:
             seeds: all seeds that were asked for.
             draws: how often.
-            of: tells apart sets of equal seeds that have nothing to do with each other.
         """
-        random = _generator("seeds", of, *map(str, seeds))
+        random = _generator("seeds", *map(str, seeds))
         self._place = {seed: place for place, seed in enumerate(seeds)}
         self._normal = random.standard_normal((draws, len(seeds)))
         self._squares = random.standard_normal((draws, len(seeds))) ** 2
