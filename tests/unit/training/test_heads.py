@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
 from clbench.job.assembly import _network
 from clbench.job.stage import trainee_of
-from clbench.network.heads import Output, rows_by_task
+from clbench.network.heads import Output, patches_of, rows_by_task
 from clbench.network.losses import routed_loss
 
 
@@ -46,6 +47,18 @@ def test_a_mixed_batchs_loss_is_the_mean_over_patches_of_their_own_losses():
     output = Output([], logits, rows_by_task(["a", "b", "a"]))
     target = (torch.zeros(3, 1),)
     assert float(routed_loss(Mean(), output, target)) == (1 + 9 + 5) / 3
+
+
+@pytest.mark.parametrize("tasks", ["aa", "ab", "ba", "aba", "cabca"])
+def test_patches_split_off_by_task_are_those_rows_and_bring_back_their_gradient_to_the_bit(tasks):
+    torch.manual_seed(0)
+    batch = torch.randn(len(tasks), 3, 4, 4, 4, requires_grad=True)
+    weight = torch.randn_like(batch)
+    for task, patches in patches_of(batch, rows_by_task(list(tasks))).items():
+        rows = [row for row, name in enumerate(tasks) if name == task]
+        assert torch.equal(patches, batch[rows])
+        (patches * weight[rows]).sum().backward()
+    assert torch.equal(batch.grad, weight)
 
 
 def test_parameters_are_counted_once_although_state_dict_aliases_them(tiny_run):
