@@ -233,5 +233,16 @@ def patches_of(batch: torch.Tensor, rows: Mapping[str, list[int] | None]) -> dic
     return {task: _joined([patches[row] for row in picked or ()]) for task, picked in rows.items()}
 
 
+def logits_in_batch_order(output: Output) -> list[torch.Tensor]:
+    """Per scale, the logits ``(B, K, x, y, z)`` of all patches of a mixed batch; the heads have K classes each."""
+    return [_in_order(scales, list(output.rows.values())) for scales in zip(*output.logits.values(), strict=True)]
+
+
+def _in_order(groups: Sequence[torch.Tensor], rows: Sequence[list[int] | None]) -> torch.Tensor:
+    numbers = [row for picked in rows for row in picked or ()]
+    patches = [patch for group in groups for patch in (group.chunk(len(group)) if len(group) > 1 else (group,))]
+    return torch.cat([patches[numbers.index(row)] for row in range(len(numbers))])
+
+
 def _joined(patches: list[torch.Tensor]) -> torch.Tensor:
     return torch.cat(patches) if len(patches) > 1 else patches[0]

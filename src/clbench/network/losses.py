@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from clbench.network.batch import Batch
-from clbench.network.heads import MultiHeadNetwork, Output, patches_of, rows_by_task
+from clbench.network.heads import MultiHeadNetwork, Output, logits_in_batch_order, patches_of, rows_by_task
 
 
 def stage_loss(
@@ -23,14 +23,19 @@ def stage_loss(
 def routed_loss(loss: nn.Module, output: Output, target: Sequence[torch.Tensor]) -> torch.Tensor:
     """Mean over patches of the loss of each head's own patches, so that batch Dice never pools two heads.
 
+    Where the heads have equally many classes and the loss is a mean over patches anyway, one call gives that.
+
     Args:
-        loss: nnU-Net's loss over all deep-supervision scales.
+        loss: nnU-Net's loss over all deep-supervision scales; ``averages_patches`` if it has nothing that pools them.
         output: the batch's output.
         target: per scale ``(B, 1, x, y, z)``.
     """
     if len(output.rows) == 1:
         ((_, logits),) = output.logits.items()
         return torch.as_tensor(loss(logits, list(target)))
+    widths = {scales[0].shape[1] for scales in output.logits.values()}
+    if len(widths) == 1 and getattr(loss, "averages_patches", False):
+        return torch.as_tensor(loss(logits_in_batch_order(output), list(target)))
     total = sum(len(rows or ()) for rows in output.rows.values())
     scales = [patches_of(t, output.rows) for t in target]
     terms = [
