@@ -113,10 +113,8 @@ class MultiHeadNetwork(nn.Module):
             raise ValueError(f"a batch of {', '.join(sorted(set(tasks)))} needs several trunks at once")
         features = self.features(data, tasks[0])
         rows = rows_by_task([self.group(task) for task in tasks])
-        logits = {
-            task: self.logits(task, features if picked is None else [f[picked] for f in features])
-            for task, picked in rows.items()
-        }
+        scales = [patches_of(feature, rows) for feature in features]
+        logits = {task: self.logits(task, [scale[task] for scale in scales]) for task in rows}
         return Output(features, logits, rows)
 
     def add_head(self, task: str, weights: Weights, frozen: bool) -> None:
@@ -221,3 +219,30 @@ def rows_by_task(tasks: Sequence[str]) -> dict[str, list[int] | None]:
     if len(names) == 1:
         return {names[0]: None}
     return {name: [row for row, task in enumerate(tasks) if task == name] for name in names}
+
+
+def patches_of(batch: torch.Tensor, rows: Mapping[str, list[int] | None]) -> dict[str, torch.Tensor]:
+    """The patches of each group of ``rows_by_task``, of a tensor ``(B, ...)``.
+
+    A patch by itself is a view. All are split off at once, since the gradient of that is one concatenation, where
+    each group's indices would fill a tensor of the whole batch's size, to be added to the others'.
+    """
+    if len(rows) == 1:
+        return dict.fromkeys(rows, batch)
+    patches = batch.chunk(len(batch))
+    return {task: _joined([patches[row] for row in picked or ()]) for task, picked in rows.items()}
+
+
+def logits_in_batch_order(output: Output) -> list[torch.Tensor]:
+    """Per scale, the logits ``(B, K, x, y, z)`` of all patches of a mixed batch; the heads have K classes each."""
+    return [_in_order(scales, list(output.rows.values())) for scales in zip(*output.logits.values(), strict=True)]
+
+
+def _in_order(groups: Sequence[torch.Tensor], rows: Sequence[list[int] | None]) -> torch.Tensor:
+    numbers = [row for picked in rows for row in picked or ()]
+    patches = [patch for group in groups for patch in (group.chunk(len(group)) if len(group) > 1 else (group,))]
+    return torch.cat([patches[numbers.index(row)] for row in range(len(numbers))])
+
+
+def _joined(patches: list[torch.Tensor]) -> torch.Tensor:
+    return torch.cat(patches) if len(patches) > 1 else patches[0]

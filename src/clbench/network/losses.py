@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from clbench.network.batch import Batch
-from clbench.network.heads import MultiHeadNetwork, Output, rows_by_task
+from clbench.network.heads import MultiHeadNetwork, Output, logits_in_batch_order, patches_of, rows_by_task
 
 
 def stage_loss(
@@ -23,17 +23,23 @@ def stage_loss(
 def routed_loss(loss: nn.Module, output: Output, target: Sequence[torch.Tensor]) -> torch.Tensor:
     """Mean over patches of the loss of each head's own patches, so that batch Dice never pools two heads.
 
+    Where the heads have equally many classes and the loss is a mean over patches anyway, one call gives that.
+
     Args:
-        loss: nnU-Net's loss over all deep-supervision scales.
+        loss: nnU-Net's loss over all deep-supervision scales; ``averages_patches`` if it has nothing that pools them.
         output: the batch's output.
         target: per scale ``(B, 1, x, y, z)``.
     """
     if len(output.rows) == 1:
         ((_, logits),) = output.logits.items()
         return torch.as_tensor(loss(logits, list(target)))
+    widths = {scales[0].shape[1] for scales in output.logits.values()}
+    if len(widths) == 1 and getattr(loss, "averages_patches", False):
+        return torch.as_tensor(loss(logits_in_batch_order(output), list(target)))
     total = sum(len(rows or ()) for rows in output.rows.values())
+    scales = [patches_of(t, output.rows) for t in target]
     terms = [
-        loss(output.logits[task], [t[rows] for t in target]) * (len(rows or ()) / total)
+        loss(output.logits[task], [scale[task] for scale in scales]) * (len(rows or ()) / total)
         for task, rows in output.rows.items()
     ]
     return torch.stack(terms).sum()
@@ -51,12 +57,15 @@ def marginal_loss(loss: nn.Module, network: MultiHeadNetwork, output: Output, ba
         output: the batch's output, all of it from the one softmax.
         batch: its targets number the softmax's classes.
     """
-    ((_, logits),) = output.logits.items()
+    ((_, together),) = output.logits.items()
+    rows = rows_by_task(batch.tasks)
+    logits = [patches_of(scale, rows) for scale in together]
+    targets = [patches_of(scale, rows) for scale in batch.target]
     terms = []
-    for task, rows in rows_by_task(batch.tasks).items():
-        own, picked = network.channels(task), slice(None) if rows is None else rows
-        merged = [with_merged_background(one[picked], own) for one in logits]
-        target = [own_labels(t[picked], own) for t in batch.target]
+    for task in rows:
+        own = network.channels(task)
+        merged = [with_merged_background(scale[task], own) for scale in logits]
+        target = [own_labels(scale[task], own) for scale in targets]
         terms.append(loss(merged, target) * (len(target[0]) / len(batch.keys)))
     return torch.stack(terms).sum()
 

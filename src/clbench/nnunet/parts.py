@@ -80,6 +80,9 @@ class NnunetParts:
     def loss(self, ignored: int | None = None) -> nn.Module:
         """Dice and cross-entropy under nnU-Net's deep-supervision weights.
 
+        It says of itself, in ``averages_patches``, whether it is the mean of its patches' losses: batch Dice is
+        not, nor is a mean over the voxels that count, where patches have differently many.
+
         Args:
             ignored: the label, one above the last class, of voxels that count for nothing; None if there is none.
         """
@@ -89,7 +92,9 @@ class NnunetParts:
             numbered = {name: number for number, name in enumerate(names)}
             labels = self.plans_manager.get_label_manager({**self.dataset_json, "labels": numbered})
             trainer = _TrainerParts(self.configuration, labels, self.device)
-        loss: nn.Module = trainer._build_loss()
+        built = trainer._build_loss()
+        built.averages_patches = not self.configuration.batch_dice and trainer.label_manager.ignore_label is None
+        loss: nn.Module = built
         return loss
 
     @property
