@@ -19,6 +19,7 @@ from clbench.network.batch import Batch, Key
 from clbench.network.heads import MultiHeadNetwork, Output, Weights, overwrite
 from clbench.network.losses import stage_loss
 from clbench.network.own import OwnWeights
+from clbench.nnunet.fitting import check_fit
 from clbench.nnunet.loader import CaseLibrary, PatchLoader, plain_loader, training_loader
 from clbench.training.deck import Deck
 from clbench.training.randomness import seed_all
@@ -49,9 +50,7 @@ def assemble(trainee: Trainee) -> tuple[Stage, Method, CaseLibrary]:
         network.compile_trunk()
     seed_all(trainee.stream(TRAIN))
     deck = Deck(own, trainee.stream(DECK))
-    stage = Stage(
-        network, loss, schedule, method, deck, _batches(trainee, training), trainee.device, merge
-    )
+    stage = Stage(network, loss, schedule, method, deck, _batches(trainee, training), trainee.device, merge)
     stage.seconds = begun
     return stage, method, library
 
@@ -77,6 +76,7 @@ def _network(trainee: Trainee) -> MultiHeadNetwork:
     previous: dict[str, Any] = {}
     if trainee.parent is not None:
         loaded = load_model(trainee.parent, "checkpoint_final")
+        check_fit(network.trunk, loaded["network_weights"], str(trainee.parent.path / "model"))
         previous = take_over(network, loaded, trainable=spec.tasks if spec.heads == "own" else None)
     for task, weights in fresh.items():
         if spec.new_head == "copy-last" and previous:
