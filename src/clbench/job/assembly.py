@@ -50,7 +50,9 @@ def assemble(trainee: Trainee) -> tuple[Stage, Method, CaseLibrary]:
         network.compile_trunk()
     seed_all(trainee.stream(TRAIN))
     deck = Deck(own, trainee.stream(DECK))
-    stage = Stage(network, loss, schedule, method, deck, _batches(trainee, training), trainee.device, merge)
+    stage = Stage(
+        network, loss, schedule, method, deck, _batches(trainee, training), trainee.device, merge
+    )
     stage.seconds = begun
     return stage, method, library
 
