@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,12 @@ def fingerprint(images: list[str], label: str, description: Json, samples: int, 
         samples: foreground intensities to draw per channel.
         kept: the folder of fingerprints.
     """
-    path = kept / f"{_content(images, label, description, samples)}.npz"
-    try:
-        return _read(path)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # not there, or damaged: a zip has checksums
-        made = fingerprint_case(images, label, description, samples)
-        _write(path, made)
-        return made
+    path = kept / f"{_content(images, label, description, samples)}.fingerprint"
+    known = _read(path)
+    if known is None:
+        known = fingerprint_case(images, label, description, samples)
+        _write(path, known)
+    return known
 
 
 def _content(images: list[str], label: str, description: Json, samples: int) -> str:
@@ -48,11 +47,17 @@ def _write(path: Path, case: CaseFingerprint) -> None:
     channels: dict[str, Any] = {f"channel{number}": values for number, values in enumerate(case.intensities)}
     buffer = io.BytesIO()
     np.savez(buffer, shape=case.shape, spacing=case.spacing, relative_size=case.relative_size, **channels)
-    write_atomic(path, buffer.getvalue())
+    data = buffer.getvalue()
+    write_atomic(path, data + hashlib.sha256(data).digest())
 
 
-def _read(path: Path) -> CaseFingerprint:
-    with np.load(path) as kept:
+def _read(path: Path) -> CaseFingerprint | None:
+    """What ``_write`` wrote; None if it is not there or has other bytes."""
+    raw = path.read_bytes() if path.exists() else b""
+    data, seal = raw[:-32], raw[-32:]
+    if hashlib.sha256(data).digest() != seal:
+        return None
+    with np.load(io.BytesIO(data)) as kept:
         channels = sum(name.startswith("channel") for name in kept)
         intensities = tuple(kept[f"channel{number}"] for number in range(channels))
         shape, spacing = tuple(kept["shape"].tolist()), tuple(kept["spacing"].tolist())
