@@ -15,6 +15,7 @@ from clbench.definitions.yaml_source import KeyPath
 PLANS: KeyPath = ("backbone", "plans")
 TARGET: KeyPath = (*PLANS, "target")
 FILE: KeyPath = (*PLANS, "file")
+NEEDED = ("transpose_forward", "transpose_backward", "foreground_intensity_properties_per_channel")
 GRID = ("spacing", "patch", "features")
 
 
@@ -32,6 +33,8 @@ def read_plans(file: Path) -> dict[str, Any]:
         raise ValueError(f"{file} is no JSON: {error}") from None
     if not isinstance(document, dict) or not isinstance(document.get("configurations"), dict):
         raise ValueError(f"{file} is no plans file of nnU-Net v2, such as nnUNetPlans.json")
+    if lacking := [key for key in NEEDED if key not in document]:
+        raise ValueError(f"{file} is no whole plans file of nnU-Net v2: it lacks {', '.join(lacking)}")
     return document
 
 

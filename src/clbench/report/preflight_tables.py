@@ -49,7 +49,9 @@ def preflight_tables(found: Json) -> list[Table]:
 
 def _loss_words(task: str, loss: Json) -> str:
     voxels = loss["voxels"]
-    size = f"keeps {voxels:.0%} of its voxels" if voxels < 1 else f"is resampled to {voxels:.2f} times its voxels"
+    size = f"keeps {voxels:.0%} of its voxels" if voxels < 1 else f"is inflated to {voxels:.2f} times its voxels"
+    if all(abs(factor - 1) < 0.005 for factor in loss["coarser"]):
+        size = "keeps its own grid"
     clipped = [f"{share:.1%} of its foreground is clipped" for share in loss["clipped"][:1] if share is not None]
     patch = f"a patch covers {loss['covered']:.0%} of its median image (own plan {loss['covered_by_own']:.0%})"
     return f"- {task} {'; '.join([size, patch, *clipped])}."

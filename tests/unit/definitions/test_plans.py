@@ -14,7 +14,10 @@ from .conftest import Suite
 
 GRID = "{configuration: 3d_fullres, patch: [24, 24, 24], features: [8, 16, 32, 32]}"
 TARGETS = "targets: [gamma]"
-PLAN = {"configurations": {"2d": {}, "3d_fullres": {}}}
+PLAN = {
+    "configurations": {"2d": {}, "3d_fullres": {}}, "transpose_forward": [0, 1, 2], "transpose_backward": [0, 1, 2],
+    "foreground_intensity_properties_per_channel": {"0": {}},
+}  # fmt: skip
 
 
 def choose(suite: Suite, plans: str, configuration: str = "3d_fullres") -> None:
@@ -96,6 +99,7 @@ def test_a_file_that_lacks_the_configuration_is_refused_with_those_it_has(suite:
         ("[1]", "is no plans file of nnU-Net v2"),
         ('{"a": 1}', "is no plans file of nnU-Net v2"),
         ('{"configurations": [1]}', "is no plans file of nnU-Net v2"),
+        ('{"configurations": {}, "transpose_forward": [0]}', "it lacks transpose_backward, foreground_intensity"),
     ],
 )
 def test_a_file_that_is_no_plans_file_is_refused(suite: Suite, content: str | None, words: str) -> None:

@@ -8,7 +8,10 @@ import pytest
 
 from clbench.run import Places
 
-PLAN = {"configurations": {"3d_fullres": {"patch_size": [8, 8, 8]}}, "plans_name": "nnUNetPlans"}
+PLAN = {
+    "configurations": {"3d_fullres": {"patch_size": [8, 8, 8]}}, "transpose_forward": [0, 1, 2],
+    "transpose_backward": [0, 1, 2], "foreground_intensity_properties_per_channel": {"0": {}},
+}  # fmt: skip
 
 
 @pytest.fixture
