@@ -11,7 +11,7 @@ from typing import Any
 
 from clbench import __version__
 from clbench.identity import PACKAGE, library_versions
-from clbench.plan import Plan
+from clbench.plan import Plan, PrepareSpec
 from clbench.store import Store
 
 
@@ -30,6 +30,7 @@ def provenance(plan: Plan, store: Store, command: str) -> dict[str, Any]:
         "python": platform.python_version(),
         "libraries": library_versions(),
         "machine": machine(),
+        "plan": _shared_plan(plan, store),
         "data": {job.id: _plans_digest(store, job.id) for job in plan.jobs if job.kind == "prepare"},
     }
 
@@ -78,6 +79,14 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
+
+
+def _shared_plan(plan: Plan, store: Store) -> dict[str, str]:
+    """Whose plan all tasks share, and its digest, which every checkpoint and every stage's result carries too."""
+    job = next(job for job in plan.jobs if job.kind == "prepare")
+    policy, result = PrepareSpec.model_validate(job.spec).plans, store.job(job.id).read("result")
+    words = " ".join(filter(None, (policy.rule, policy.task)))
+    return {"policy": words, "sha256": "not prepared" if result is None else result["plans"]}
 
 
 def _plans_digest(store: Store, job_id: str) -> str:

@@ -112,6 +112,11 @@ class JobFolder:
         return self.path / "log.txt"
 
     @property
+    def common(self) -> Path:
+        """The store's own folder, which all jobs share."""
+        return self.path.parent.parent
+
+    @property
     def progress(self) -> Path:
         """How far the job is: ``{"done": iterations, "of": iterations, "doing": words}``."""
         return self.path / "progress.json"

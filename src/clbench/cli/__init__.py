@@ -15,6 +15,10 @@ COMMANDS = {
     "test-method": ("conformance", "Train a method on a tiny benchmark and check what every method must keep."),
     "doctor": ("doctor", "Check this machine: versions, cores, memory, disk, accelerator, anatomy."),
     "plan": ("runs", "Say what a run would do: its jobs, which are cached, how long the others take."),
+    "preflight": (
+        "preflight",
+        "Show where the tasks' own nnU-Net plans differ, and what each loses by the shared one.",
+    ),
     "run": ("runs", "Run a benchmark, or go on with it, and write its report."),
     "status": ("runs", "Say how far a run is."),
     "report": ("runs", "Write a run's tables again and print them."),

@@ -43,6 +43,7 @@ def plan_command(benchmark: str, suites: tuple[Path, ...], store: Path, as_json:
     for job in plan.jobs:
         click.echo(f"{'cached' if job.id in done else _duration(job.seconds):>8}  {job.title}")
     click.echo(_estimate(plan, done))
+    click.echo(f"what the tasks lose by sharing one plan: clbench preflight {benchmark}")
 
 
 def _estimate(plan: Plan, done: set[str]) -> str:

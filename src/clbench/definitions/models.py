@@ -29,6 +29,7 @@ from clbench.definitions.sections import (
     Iterations,
     NewHead,
     Optimizer,
+    PlansFrom,
     Sample,
 )
 from clbench.definitions.sources import KitsSource, MsdSource, Source
@@ -52,6 +53,7 @@ __all__ = [
     "KitsSource",
     "MsdSource",
     "Optimizer",
+    "PlansFrom",
     "Protocols",
     "Resolved",
     "Sample",
@@ -146,6 +148,8 @@ class Files(Record):
     """Each task's card."""
     baselines: dict[str, Path]
     """Each baseline's card."""
+    plans: Path | None = None
+    """The plans file of nnU-Net that the backbone names, if it names one."""
 
 
 class Resolved(Record):

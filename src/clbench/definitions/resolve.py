@@ -16,11 +16,13 @@ from clbench.definitions.models import (
     Benchmark,
     Budget,
     Files,
+    PlansFrom,
     Protocols,
     Resolved,
     TaskCard,
     Variant,
 )
+from clbench.definitions.plan_choice import FILE, plans_findings
 from clbench.definitions.reading import (
     Finding,
     Read,
@@ -103,6 +105,7 @@ class _Resolution:
                 benchmark=files,
                 tasks={name: read.document.file for name, read in self.tasks.items() if read},
                 baselines={name: read.document.file for name, read in self.baselines.items() if read},
+                plans=self._plans_file(),
             ),
         )
 
@@ -184,6 +187,8 @@ class _Resolution:
             yield from checks.backbone_findings(benchmark, self._backbones())
         if sound("backbone"):
             yield from checks.patch_findings(benchmark)
+        if sound("backbone") and sound("sequence") and sound("protocols", "transfer") and not empty:
+            yield from plans_findings(benchmark, self._plans_file())
         if sound("sample"):
             yield from checks.seed_findings(benchmark)
             yield from checks.sample_findings(benchmark, self._cards())
@@ -194,6 +199,13 @@ class _Resolution:
         """The variants, and the baselines whose own problems keep them from becoming variants."""
         broken = [name for name, baseline in self.baselines.items() if baseline is None]
         return [*broken, *(variant.name for variant in self.variants)]
+
+    def _plans_file(self) -> Path | None:
+        """The plans file that the backbone names, seen from the definition that wrote it."""
+        plans = self.benchmark.backbone.plans
+        if not isinstance(plans, PlansFrom) or plans.file is None:
+            return None
+        return (self.document.place(FILE)[0].parent / Path(plans.file).expanduser()).resolve()
 
     def _empty_protocols(self) -> Iterator[Finding]:
         protocols = self.document.data.get("protocols")

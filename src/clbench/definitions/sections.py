@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from clbench.definitions.base import Count, Flag, Float, Natural, Positive, Record
+from clbench.definitions.base import Count, Flag, Float, Natural, Positive, Record, Text
 
 NewHead = Literal["reinit", "copy-last", "shared", "grow"]
 Evaluation = Literal["own", "last"]
@@ -22,13 +22,40 @@ class Heads(Record):
     """The head that a task is evaluated with: its own, stored when it was learnt, or the last one."""
 
 
+class PlansFrom(Record):
+    """Whose plan all tasks take: that of one of them, or one that nnU-Net wrote before."""
+
+    target: Text | None = None
+    """The task whose own plan it is."""
+    file: Text | None = None
+    """A plans file of nnU-Net, relative to the definition that names it."""
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if (self.target is None) == (self.file is None):
+            raise ValueError("must name one of the two, {target: TASK} or {file: PATH}")
+        return self
+
+
+def _plans_kind(value: Any) -> str:
+    return "<from>" if isinstance(value, dict | PlansFrom) else "<policy>"
+
+
+Plans = Annotated[
+    Annotated[Literal["shared", "target", "first", "median"], Tag("<policy>")] | Annotated[PlansFrom, Tag("<from>")],
+    Discriminator(_plans_kind),
+]
+"""A policy by its name, or the task or file that a plan is taken from."""
+
+
 class Backbone(Record):
     """The network and the grid it works on; what is left out is nnU-Net's own choice."""
 
     configuration: Literal["3d_fullres", "3d_lowres"]
     """The nnU-Net configuration."""
-    plans: Literal["shared"] = "shared"
-    """One plan for all tasks of the benchmark."""
+    plans: Plans = "shared"
+    """Where the one plan of all tasks comes from: their training cases together (``shared``), the held-out task's
+    own (``target``), the first task's own (``first``), their medians (``median``), a named task or a file."""
     spacing: tuple[Positive, Positive, Positive] | None = None
     """Voxel size in mm."""
     patch: tuple[Count, Count, Count] | None = None

@@ -19,6 +19,7 @@ from clbench.network.batch import Batch, Key
 from clbench.network.heads import MultiHeadNetwork, Output, Weights, overwrite
 from clbench.network.losses import stage_loss
 from clbench.network.own import OwnWeights
+from clbench.nnunet.fitting import check_fit
 from clbench.nnunet.loader import CaseLibrary, PatchLoader, plain_loader, training_loader
 from clbench.training.deck import Deck
 from clbench.training.randomness import seed_all
@@ -77,6 +78,7 @@ def _network(trainee: Trainee) -> MultiHeadNetwork:
     previous: dict[str, Any] = {}
     if trainee.parent is not None:
         loaded = load_model(trainee.parent, "checkpoint_final")
+        check_fit(network.trunk, loaded["network_weights"], str(trainee.parent.path / "model"))
         previous = take_over(network, loaded, trainable=spec.tasks if spec.heads == "own" else None)
     for task, weights in fresh.items():
         if spec.new_head == "copy-last" and previous:

@@ -27,19 +27,16 @@ from clbench.data.splits import sample_indices
 from clbench.definitions.models import TaskCard
 from clbench.errors import DefinitionError, Problem
 from clbench.execute.lifetime import die_with_parent
+from clbench.job.fingerprints import fingerprint
 from clbench.job.progress import Progress
-from clbench.nnunet.planning import (
-    VOXELS_FOR_INTENSITIES,
-    Backbone,
-    CaseFingerprint,
-    fingerprint_case,
-    plan_union,
-    pool_fingerprints,
-)
+from clbench.nnunet.planning import VOXELS_FOR_INTENSITIES, Backbone, CaseFingerprint
 from clbench.nnunet.prediction import read_label
 from clbench.nnunet.preprocessing import preprocess_case
+from clbench.nnunet.unification import Dataset, shared_plan
 from clbench.plan import Job, PrepareSpec
 from clbench.store import JobFolder, Json, digest, write_atomic
+
+FINGERPRINTS = "fingerprints"
 
 
 @dataclass(frozen=True)
@@ -102,6 +99,7 @@ class _Case:
     preprocessed: Path
     training: bool
     samples: int
+    fingerprints: Path
 
     @property
     def name(self) -> str:
@@ -123,26 +121,46 @@ def prepare(job: Job, folder: JobFolder, threads: int) -> Json:
     spec = PrepareSpec.model_validate(job.spec)
     shutil.rmtree(folder.path / "raw", ignore_errors=True)
     shutil.rmtree(folder.path / "preprocessed", ignore_errors=True)
-    cases = list(_cases(spec, folder.path))
+    cases = list(_cases(spec, folder.path, folder.common / FINGERPRINTS))
     progress = Progress(folder, 2 * len(cases))
-    context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(threads, mp_context=context, initializer=die_with_parent) as pool:
+    with _pool(threads) as pool:
         found = [made for made in _collect(pool.map(_generate, cases), progress, "generating cases") if made]
         _require_foreground(spec.tasks.values(), found)
-        plans = _plan(spec, folder.path, cases, [made.fingerprint for made in found])
+        plans = _plan(spec, folder.path, cases, found)
         write_atomic(folder.path / "plans.json", json.dumps(plans, indent=1).encode())
         _collect(pool.map(_preprocess, [(case, plans) for case in cases]), progress, "preprocessing")
     return folder.finish("result", _result(spec, plans, cases), _files(folder.path))
 
 
-def _cases(spec: PrepareSpec, path: Path) -> Iterator[_Case]:
+def fingerprint_training_cases(spec: PrepareSpec, scratch: Path, kept: Path, threads: int) -> dict[str, Dataset]:
+    """What planning needs of every task, without preparing any for training.
+
+    Args:
+        spec: the preparation that it foretells.
+        scratch: gets the raw training cases, which ``Dataset.example`` points into.
+        kept: the folder of fingerprints, which the preparation will find there.
+        threads: how many cases are worked on at once.
+    """
+    cases = [case for case in _cases(spec, scratch, kept) if case.training]
+    with _pool(threads) as pool:
+        found = [made for made in pool.map(_generate, cases) if made]
+    _require_foreground(spec.tasks.values(), found)
+    return datasets(cases, found)
+
+
+def _pool(threads: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("fork")
+    return ProcessPoolExecutor(threads, mp_context=context, initializer=die_with_parent)
+
+
+def _cases(spec: PrepareSpec, path: Path, kept: Path) -> Iterator[_Case]:
     for number, (name, card) in enumerate(spec.tasks.items(), start=2):
         train, val = sample_indices(card.cases, spec.sample)
         dataset = dataset_name(card, number)
         samples = VOXELS_FOR_INTENSITIES // (len(train) * len(spec.tasks))
         for index in (*train, *val):
             raw, preprocessed = path / "raw" / dataset, path / "preprocessed" / dataset
-            yield _Case(spec.tasks[name], index, raw, preprocessed, index in train, samples)
+            yield _Case(spec.tasks[name], index, raw, preprocessed, index in train, samples, kept)
 
 
 def _collect(results: Iterable[Any], progress: Progress, doing: str) -> list[Any]:
@@ -169,7 +187,8 @@ def _generate(case: _Case) -> _Made | None:
         return None
     (images, label), description = case.files, dataset_json(case.card, 1)
     labels = frozenset(int(value) for value in np.unique(read_label(label, description)))
-    return _Made(case.card.name, labels, fingerprint_case(images, label, description, case.samples))
+    made = fingerprint(images, label, description, case.samples, case.fingerprints)
+    return _Made(case.card.name, labels, made)
 
 
 def _require_foreground(cards: Iterable[TaskCard], made: list[_Made]) -> None:
@@ -196,21 +215,34 @@ def _preprocess(work: tuple[_Case, Json]) -> None:
     preprocess_case(images, label, plans, dataset_json(case.card, 1), case.preprocessed / case.name)
 
 
-def _plan(spec: PrepareSpec, path: Path, cases: list[_Case], found: list[CaseFingerprint]) -> Json:
-    """Describe the raw datasets and plan their union."""
+def _plan(spec: PrepareSpec, path: Path, cases: list[_Case], found: list[_Made]) -> Json:
+    """Describe the raw datasets and make the plan that they share."""
     for raw in dict.fromkeys(case.raw for case in cases):
         of_task = [case for case in cases if case.raw == raw]
         write_description(raw, of_task[0].card, len(of_task))
-    b = spec.backbone
-    backbone = Backbone(
-        b["configuration"], _tuple(b["spacing"]), _tuple(b["patch"]), _tuple(b["features"]), spec.batch
-    )
     scratch = path / "planning"
     shutil.rmtree(scratch, ignore_errors=True)
-    union = dataset_json(cases[0].card, len(found))
-    plans = plan_union(pool_fingerprints(found), union, Path(cases[0].files[0][0]), backbone, scratch)
-    shutil.rmtree(scratch)
+    plans = shared_plan(datasets(cases, found), spec.plans, backbone_of(spec), scratch)
+    shutil.rmtree(scratch, ignore_errors=True)
     return plans
+
+
+def datasets(cases: Iterable[_Case], found: Iterable[_Made]) -> dict[str, Dataset]:
+    """Every task's training cases as planning wants them, in the tasks' order."""
+    fingerprints: dict[str, list[CaseFingerprint]] = {}
+    for made in found:
+        fingerprints.setdefault(made.task, []).append(made.fingerprint)
+    examples = {case.card.name: case for case in reversed(list(cases)) if case.training}
+    return {
+        task: Dataset(dataset_json(examples[task].card, len(own)), Path(examples[task].files[0][0]), tuple(own))
+        for task, own in fingerprints.items()
+    }
+
+
+def backbone_of(spec: PrepareSpec) -> Backbone:
+    """What the definition fixes of the plan."""
+    b = spec.backbone
+    return Backbone(b["configuration"], _tuple(b["spacing"]), _tuple(b["patch"]), _tuple(b["features"]), spec.batch)
 
 
 def _tuple(value: Any) -> Any:

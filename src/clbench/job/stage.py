@@ -13,7 +13,7 @@ from clbench.job.progress import Progress
 from clbench.job.train import train
 from clbench.job.trainee import Trainee
 from clbench.plan import Job, Plan, StageSpec
-from clbench.store import Json, Store
+from clbench.store import Json, Store, digest
 
 
 def run_stage(plan: Plan, job: Job, store: Store) -> Json:
@@ -32,7 +32,7 @@ def run_stage(plan: Plan, job: Job, store: Store) -> Json:
     cost = {**trained["cost"], "evaluate_seconds": time.perf_counter() - start}
     content = {
         "evaluation": job.evaluation, "measurements": measurements, "cost": cost, "evidence": trained["evidence"],
-        "losses": trained["losses"],
+        "losses": trained["losses"], "plan": digest(trainee.prepared.plans),
     }  # fmt: skip
     return trainee.folder.finish("result", content, trained["files"])
 

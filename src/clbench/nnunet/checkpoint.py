@@ -10,10 +10,12 @@ from typing import Any
 import torch
 
 from clbench.nnunet.parts import NnunetParts
-from clbench.store import write_atomic
+from clbench.store import digest, write_atomic
 
 Weights = dict[str, torch.Tensor]
 MIRROR_AXES = (0, 1, 2)
+PLAN = "plan_sha256"
+"""Key of the digest of the plan that a checkpoint's network was made by; nnU-Net ignores it."""
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
@@ -70,6 +72,7 @@ def write_model(
         },
         "trainer_name": "nnUNetTrainer",
         "inference_allowed_mirroring_axes": MIRROR_AXES if mirror else None,
+        PLAN: digest(parts.plans),
         **extra,
     }
     save(folder / "fold_0" / f"{name}.pth", checkpoint)

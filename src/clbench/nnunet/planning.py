@@ -1,8 +1,8 @@
-"""One shared plan for all tasks of a benchmark: nnU-Net's own plan of the union of their training cases.
+"""nnU-Net's own plan of any set of cases, of several datasets too.
 
-nnU-Net plans one dataset at a time, and networks planned apart do not fit each other. So the cases of all
-tasks are fingerprinted by nnU-Net, the fingerprints are pooled as ``DatasetFingerprintExtractor.run`` pools
-cases, and nnU-Net's ``ExperimentPlanner`` plans that union; what the definition fixes is written over it.
+nnU-Net plans one dataset at a time, and networks planned apart do not fit each other. So cases are fingerprinted
+by nnU-Net one by one, fingerprints are pooled as ``DatasetFingerprintExtractor.run`` pools a dataset's, and
+nnU-Net's ``ExperimentPlanner`` plans what they describe; what the definition fixes is written over it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,13 @@ from nnunetv2.experiment_planning.experiment_planners.network_topology import ge
 from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
 
 from clbench.errors import MissingEnvironment
+from clbench.nnunet.lowres import FULLRES, LOWRES, derive_lowres
 
 PLANS_NAME = "clbenchPlans"
 UNION = "Dataset001_Union"
+DERIVED = "derived_by_clbench"
+"""Key of a plan whose ``3d_lowres`` is not nnU-Net's own but derived by its rules; nnU-Net ignores it."""
+
 VOXELS_FOR_INTENSITIES = 10**6
 
 
@@ -112,7 +116,7 @@ class Backbone:
 def plan_union(
     fingerprint: dict[str, Any], dataset_json: dict[str, Any], example: Path, backbone: Backbone, scratch: Path
 ) -> dict[str, Any]:
-    """Let nnU-Net plan the union of the tasks, then write over it what the definition fixes.
+    """Let nnU-Net plan what a fingerprint describes, then write over it what the definition fixes.
 
     Args:
         fingerprint: ``pool_fingerprints`` of every training case.
@@ -122,7 +126,7 @@ def plan_union(
         scratch: an empty folder for the files nnU-Net's planner insists on.
 
     Returns:
-        nnU-Net's plans document.
+        nnU-Net's plans document with one configuration.
 
     Raises:
         MissingEnvironment: nnU-Net plans no such configuration for these images.
@@ -132,8 +136,11 @@ def plan_union(
         spacing = None if backbone.spacing is None else [float(s) for s in backbone.spacing]
         planner = ExperimentPlanner(UNION, plans_name=PLANS_NAME, overwrite_target_spacing=spacing)
         planner.plan_experiment()
-    plans: dict[str, Any] = json.loads((scratch / "preprocessed" / UNION / f"{PLANS_NAME}.json").read_text())
-    plans["configurations"] = {backbone.configuration: _fixed(plans["configurations"], backbone)}
+        plans: dict[str, Any] = json.loads((scratch / "preprocessed" / UNION / f"{PLANS_NAME}.json").read_text())
+        planned = plans["configurations"]
+        if backbone.configuration == LOWRES and LOWRES not in planned and FULLRES in planned:
+            planned[LOWRES], plans[DERIVED] = derive_lowres(planner, planned[FULLRES]), True
+    plans["configurations"] = {backbone.configuration: _fixed(planned, backbone)}
     return plans
 
 

@@ -10,10 +10,19 @@ from clbench.data.anatomy import anatomy_file, expected_sha256
 from clbench.definitions.models import Resolved, Variant
 from clbench.definitions.sections import NewHead
 from clbench.identity import library_versions, package_files, sources_digest
+from clbench.plan.policy import plan_policy
 from clbench.plan.records import Job, Plan, PrepareSpec, StageSpec, Use
 from clbench.store import digest
 
-PREPARE_CODE = ("data/*.py", "nnunet/planning.py", "nnunet/preprocessing.py", "job/prepare.py")
+PREPARE_CODE = (
+    "data/*.py",
+    "nnunet/planning.py",
+    "nnunet/lowres.py",
+    "nnunet/unification.py",
+    "nnunet/preprocessing.py",
+    "job/fingerprints.py",
+    "job/prepare.py",
+)
 TRAINING_CODE = (
     "training/*.py",
     "network/*.py",
@@ -210,6 +219,7 @@ class _Planner:
         spec = PrepareSpec(
             tasks=dict(sorted(self.resolved.tasks.items())),
             backbone=self.benchmark.backbone.model_dump(mode="json", exclude={"mirror", "plans"}),
+            plans=plan_policy(self.resolved),
             batch=self.benchmark.budget.batch,
             sample=self.benchmark.sample,
         )

@@ -60,6 +60,17 @@ class StageSpec(_Record):
         return tuple(dict.fromkeys((*self.earlier, *self.tasks)))
 
 
+class PlanPolicy(_Record):
+    """Whose plan all tasks are preprocessed and trained by."""
+
+    rule: Literal["shared", "own", "median", "file"] = "shared"
+    """nnU-Net's of all training cases together, one task's own, of the datasets' medians, or a file's."""
+    task: str = ""
+    """Whose own."""
+    document: dict[str, Any] | None = None
+    """The file's content."""
+
+
 class PrepareSpec(_Record):
     """Everything that determines a benchmark's prepared data, but for the code."""
 
@@ -67,6 +78,8 @@ class PrepareSpec(_Record):
     """The cards of every task."""
     backbone: dict[str, Any]
     """What the definition fixes of the shared plan."""
+    plans: PlanPolicy = PlanPolicy()
+    """Whose plan it is."""
     batch: int
     """Patches in a step, which nnU-Net keeps in its plan."""
     sample: Sample

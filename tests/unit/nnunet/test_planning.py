@@ -13,7 +13,7 @@ from clbench.errors import MissingEnvironment
 from clbench.job.prepare import Prepared
 from clbench.job.stage import trainee_of
 from clbench.nnunet.parts import NnunetParts
-from clbench.nnunet.planning import Backbone, fingerprint_case, plan_union, pool_fingerprints
+from clbench.nnunet.planning import Backbone, CaseFingerprint, fingerprint_case, plan_union, pool_fingerprints
 
 
 @pytest.fixture
@@ -84,9 +84,14 @@ def test_features_alone_keep_nnunets_patch(prepared, tmp_path):
     assert len(fixed["configurations"]["3d_fullres"]["architecture"]["arch_kwargs"]["strides"]) == 3
 
 
-def test_a_configuration_that_nnunet_does_not_plan_is_refused_with_those_it_plans(prepared, tmp_path):
-    with pytest.raises(MissingEnvironment, match=r"plans no 3d_lowres.*2d, 3d_fullres"):
-        plan(prepared, tmp_path, Backbone("3d_lowres", None, None, None, 2))
+def test_flat_images_for_which_nnunet_plans_2d_alone_are_refused(prepared, tmp_path):
+    task = prepared.tasks["mini-liver"]
+    example = task.raw / "imagesTr" / f"{task.train[0]}_0000.nii"
+    flat = [CaseFingerprint((1, 64, 64), (5.0, 1.0, 1.0), (np.arange(4.0),), 1.0)] * 2
+    for name in ("3d_fullres", "3d_lowres"):
+        backbone = Backbone(name, None, None, None, 2)
+        with pytest.raises(MissingEnvironment, match=f"plans no {name}.*it plans 2d"):
+            plan_union(pool_fingerprints(flat), task.dataset_json, example, backbone, tmp_path / name)
 
 
 def test_the_users_nnunet_folders_are_given_back_after_planning(prepared, tmp_path, monkeypatch):

@@ -1,0 +1,47 @@
+"""preflight: where the datasets' own plans differ, and what each loses by the shared one."""
+
+from __future__ import annotations
+
+import json
+import os
+import textwrap
+from pathlib import Path
+
+import click
+
+from clbench.cli.options import json_option, store_option, suite_option
+from clbench.data.available import require
+from clbench.execute.disk import make_folder, writing_to
+from clbench.report.preflight_tables import preflight_tables, preflight_words
+from clbench.report.render import TERMINAL_WIDTH, terminal
+from clbench.run import Places
+from clbench.store import Store
+
+
+@click.command("preflight")
+@click.argument("benchmark")
+@suite_option
+@store_option
+@json_option
+def preflight_command(benchmark: str, suites: tuple[Path, ...], store: Path, as_json: bool) -> None:
+    """Show where the plans of BENCHMARK's datasets would differ, and what each loses by the one that they share.
+
+    Looks at the training cases only, and keeps what it found: neither a second call nor a run does it again.
+    """
+    plan = Places(suites, store).plan(benchmark)
+    assert plan.resolved is not None
+    require(plan.resolved.tasks.values())
+    from clbench.job.preflight import preflight
+
+    make_folder(store)
+    with writing_to(store):
+        found = preflight(plan.jobs[0], Store(store), threads=os.cpu_count() or 1)
+    found = {"benchmark": plan.resolved.benchmark.name, **found}
+    found["datasets"] = {task: found["datasets"][task] for task in plan.resolved.tasks}
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+        return
+    for words in preflight_words(plan.resolved.benchmark.name, found):
+        click.echo(textwrap.fill(words, TERMINAL_WIDTH, subsequent_indent="  " if words.startswith("-") else ""))
+    for table in preflight_tables(found):
+        click.echo(f"\n{terminal(table)}", nl=False)

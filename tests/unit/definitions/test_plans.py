@@ -1,0 +1,134 @@
+"""Whose plan the tasks share: what may be written, what it means, and what is said where it can't be meant."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from clbench.plan import PlanPolicy
+from clbench.plan.policy import plan_policy
+
+from .conftest import Suite
+
+GRID = "{configuration: 3d_fullres, patch: [24, 24, 24], features: [8, 16, 32, 32]}"
+TARGETS = "targets: [gamma]"
+PLAN = {
+    "configurations": {"2d": {}, "3d_fullres": {}}, "transpose_forward": [0, 1, 2], "transpose_backward": [0, 1, 2],
+    "foreground_intensity_properties_per_channel": {"0": {}},
+}  # fmt: skip
+
+
+def choose(suite: Suite, plans: str, configuration: str = "3d_fullres") -> None:
+    suite.benchmark(GRID, f"{{configuration: {configuration}, plans: {plans}}}")
+
+
+def plans_file(suite: Suite, document: object = PLAN, name: str = "benchmark/mine/nnUNetPlans.json") -> Path:
+    return suite.write(name, json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("written", "policy"),
+    [
+        ("shared", PlanPolicy()),
+        ("median", PlanPolicy(rule="median")),
+        ("first", PlanPolicy(rule="own", task="alpha")),
+        ("target", PlanPolicy(rule="own", task="gamma")),
+        ("{target: beta}", PlanPolicy(rule="own", task="beta")),
+    ],
+)
+def test_a_policy_is_the_rule_and_the_task_that_it_means(suite: Suite, written: str, policy: PlanPolicy) -> None:
+    choose(suite, written)
+    assert plan_policy(suite.resolve()) == policy
+
+
+def test_nothing_written_is_the_shared_plan(suite: Suite) -> None:
+    assert plan_policy(suite.resolve()) == PlanPolicy()
+
+
+def test_a_file_is_found_beside_the_definition_that_names_it_also_by_one_that_extends_it(suite: Suite) -> None:
+    plans_file(suite)
+    choose(suite, "{file: mine/nnUNetPlans.json}")
+    expected = PlanPolicy(rule="file", document=PLAN)
+    assert plan_policy(suite.resolve()) == expected
+    below = suite.write("elsewhere/child.yaml", "name: child\nversion: 1\ntitle: A child\nextends: bench\n")
+    from clbench.definitions.resolve import resolve
+
+    assert plan_policy(resolve(below, suite.catalogue)) == expected
+
+
+def test_target_without_a_held_out_task_or_with_several_is_refused_unless_one_is_named(suite: Suite) -> None:
+    choose(suite, "target")
+    suite.benchmark(TARGETS, "targets: [gamma, delta]")
+    suite.write("tasks/delta.yaml", (suite.root / "tasks/gamma.yaml").read_text().replace("gamma", "delta"))
+    problem = suite.problem()
+    assert problem.field == "backbone.plans"
+    assert "several held-out tasks, gamma, delta; write {target: TASK}" in problem.message
+    assert problem.line == suite.line("benchmark/bench.yaml", "backbone")
+    suite.benchmark("plans: target", "plans: {target: delta}")
+    assert plan_policy(suite.resolve()).task == "delta"
+
+
+def test_target_without_a_transfer_protocol_is_refused(suite: Suite) -> None:
+    choose(suite, "target")
+    transfer = "  transfer: {targets: [gamma], from: [plain, joint], epochs: [5, 25], fractions: [0.5, 1.0]}\n"
+    suite.benchmark(transfer, "")
+    assert "there is no held-out task" in suite.problem().message
+
+
+def test_a_target_that_is_no_task_of_the_definition_is_refused_with_the_nearest(suite: Suite) -> None:
+    choose(suite, "{target: gama}")
+    problem = suite.problem()
+    assert (problem.field, "did you mean 'gamma'?" in problem.message) == ("backbone.plans.target", True)
+
+
+def test_a_file_that_lacks_the_configuration_is_refused_with_those_it_has(suite: Suite) -> None:
+    file = plans_file(suite)
+    choose(suite, "{file: mine/nnUNetPlans.json}", "3d_lowres")
+    problem = suite.problem()
+    assert problem.field == "backbone.plans.file"
+    assert problem.message == f"{file} has no configuration 3d_lowres; it has 2d, 3d_fullres"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "can't be read: No such file"),
+        ("{", "is no JSON"),
+        ("[1]", "is no plans file of nnU-Net v2"),
+        ('{"a": 1}', "is no plans file of nnU-Net v2"),
+        ('{"configurations": [1]}', "is no plans file of nnU-Net v2"),
+        ('{"configurations": {}, "transpose_forward": [0]}', "it lacks transpose_backward, foreground_intensity"),
+    ],
+)
+def test_a_file_that_is_no_plans_file_is_refused(suite: Suite, content: str | None, words: str) -> None:
+    if content is not None:
+        suite.write("benchmark/broken.json", content)
+    choose(suite, "{file: broken.json}")
+    problem = suite.problem()
+    assert str(suite.root / "benchmark/broken.json") in problem.message
+    assert words in problem.message
+
+
+def test_a_grid_beside_a_file_is_refused_for_each_key(suite: Suite) -> None:
+    plans_file(suite)
+    suite.benchmark(GRID, GRID.replace("{", "{plans: {file: mine/nnUNetPlans.json}, spacing: [1, 1, 1], "))
+    fields = {problem.field for problem in suite.problems()}
+    assert fields == {"backbone.spacing", "backbone.patch", "backbone.features"}
+
+
+@pytest.mark.parametrize(
+    ("written", "field", "words"),
+    [
+        ("largest", "backbone.plans", "'shared', 'target', 'first' or 'median'"),
+        ("{}", "backbone.plans", "name one of the two"),
+        ("{target: alpha, file: a.json}", "backbone.plans", "name one of the two"),
+        ("{fil: a.json}", "backbone.plans.fil", "did you mean 'file'?"),
+    ],
+)
+def test_a_choice_that_is_none_is_refused(suite: Suite, written: str, field: str, words: str) -> None:
+    choose(suite, written)
+    problem = suite.problem()
+    assert problem.field == field
+    assert words in problem.message
