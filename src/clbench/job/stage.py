@@ -8,10 +8,12 @@ import torch
 
 from clbench.errors import CorruptArtifact
 from clbench.job.evaluate import cases_to_evaluate, evaluate
+from clbench.job.memory import naming_memory
 from clbench.job.prepare import Prepared
 from clbench.job.progress import Progress
 from clbench.job.train import train
 from clbench.job.trainee import Trainee
+from clbench.nnunet.loader import workers_on
 from clbench.plan import Job, Plan, StageSpec
 from clbench.store import Json, Store, digest
 
@@ -23,12 +25,14 @@ def run_stage(plan: Plan, job: Job, store: Store) -> Json:
         The ``result`` document: measurements, cost, evidence.
     """
     torch.set_num_threads(1)
+    torch.backends.cudnn.benchmark = True  # as nnU-Net does; only CUDA cares
     trainee = trainee_of(job, store)
     progress = Progress(trainee.folder, trainee.spec.epochs + cases_to_evaluate(trainee))
     trained = _trained(trainee) or train(trainee, progress)
     progress.at("evaluating", trainee.spec.epochs)
     start = time.perf_counter()
-    measurements = evaluate(trainee, progress)
+    with naming_memory(trainee, "evaluating"):
+        measurements = evaluate(trainee, progress)
     cost = {**trained["cost"], "evaluate_seconds": time.perf_counter() - start}
     content = {
         "evaluation": job.evaluation, "measurements": measurements, "cost": cost, "evidence": trained["evidence"],
@@ -42,7 +46,8 @@ def trainee_of(job: Job, store: Store) -> Trainee:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     parent = store.job(job.parents[1]) if len(job.parents) > 1 else None
     prepared = Prepared(store.job(job.parents[0]))
-    return Trainee(job, StageSpec.model_validate(job.spec), store.job(job.id), parent, prepared, device)
+    spec, folder = StageSpec.model_validate(job.spec), store.job(job.id)
+    return Trainee(job, spec, folder, parent, prepared, device, workers_on(device))
 
 
 def _trained(trainee: Trainee) -> Json | None:
