@@ -10,12 +10,14 @@ from clbench.definitions.anatomy_source import AnatomySource
 from clbench.definitions.base import Count, Flag, Name, Natural, Record, Text
 from clbench.definitions.cards import RESERVED_BASELINES, BaselineCard, Setting, TaskCard
 from clbench.definitions.protocols import (
+    Checkpoint,
     Continual,
     Cumulative,
     Entry,
     FromScratch,
     Joint,
     Protocols,
+    Schedule,
     Transfer,
     Values,
 )
@@ -40,6 +42,7 @@ __all__ = [
     "BaselineCard",
     "Benchmark",
     "Budget",
+    "Checkpoint",
     "Continual",
     "Cumulative",
     "Entry",
@@ -56,6 +59,7 @@ __all__ = [
     "Resolved",
     "Sample",
     "Scenario",
+    "Schedule",
     "Setting",
     "Source",
     "TaskCard",
@@ -103,6 +107,10 @@ class Benchmark(Record):
         """The sequence, then the further orders."""
         return (self.sequence, *self.orders)
 
+    def sample_of(self, task: str) -> Sample:
+        """Which cases of a task are used."""
+        return self.sample if task in self.sequence else self.sample.of_targets
+
     @property
     def new_head(self) -> NewHead:
         """How a new stage's head begins."""
@@ -146,6 +154,8 @@ class Files(Record):
     """Each task's card."""
     baselines: dict[str, Path]
     """Each baseline's card."""
+    checkpoints: dict[str, Path] = {}
+    """Each checkpoint that a transfer starts from, by the name that it has there."""
 
 
 class Resolved(Record):

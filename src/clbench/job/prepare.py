@@ -137,7 +137,7 @@ def prepare(job: Job, folder: JobFolder, threads: int) -> Json:
 
 def _cases(spec: PrepareSpec, path: Path) -> Iterator[_Case]:
     for number, (name, card) in enumerate(spec.tasks.items(), start=2):
-        train, val = sample_indices(card.cases, spec.sample)
+        train, val = sample_indices(card.cases, spec.sample_of(name))
         dataset = dataset_name(card, number)
         samples = VOXELS_FOR_INTENSITIES // (len(train) * len(spec.tasks))
         for index in (*train, *val):
