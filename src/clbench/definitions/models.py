@@ -154,7 +154,7 @@ class Files(Record):
     """Each task's card."""
     baselines: dict[str, Path]
     """Each baseline's card."""
-    checkpoints: dict[str, Path] = {}
+    checkpoints: dict[str, Path]
     """Each checkpoint that a transfer starts from, by the name that it has there."""
 
 

@@ -60,7 +60,7 @@ def _schedule_messages(schedule: Schedule, budget: int) -> Iterator[tuple[str, s
 def fold_findings(benchmark: Benchmark) -> Iterator[Finding]:
     """Sequences of which nothing is held out, and no task to measure instead."""
     if benchmark.sample.fold == "all" and not benchmark.protocols.transfer:
-        yield ("sample", "fold"), "'all' holds no case of the sequence out; add a transfer, whose targets are measured"
+        yield ("sample", "fold"), "'all' holds no case of the sequence out; add a transfer: its targets are measured"
 
 
 def backbone_findings(benchmark: Benchmark, variants: Collection[str]) -> Iterator[Finding]:

@@ -23,9 +23,11 @@ TRAINING_CODE = (
     "nnunet/loader.py",
     "nnunet/checkpoint.py",
     "nnunet/pretrained.py",
+    "nnunet/fitting.py",
     "methods/base.py",
     "job/assembly.py",
     "job/method.py",
+    "job/start.py",
     "job/train.py",
     "job/trainee.py",
 )
@@ -165,8 +167,9 @@ class _Planner:
         """Training a target from a backbone: the end of a sequence, or a checkpoint from elsewhere."""
         start = self.resolved.files.checkpoints.get(backbone)
         origin = {"start": self.digests[backbone]} if start else {"earlier": self.benchmark.sequence}
-        spec = spec.model_copy(update=origin)
-        self._use("transfer", who, self._stage(spec, f"transfer from {who}", parent, evaluate=spec.tasks, start=start))
+        stage = spec.model_copy(update=origin)
+        job = self._stage(stage, f"transfer from {who}", parent, evaluate=stage.tasks, start=start)
+        self._use("transfer", who, job)
 
     def _snapshots(self, task: str) -> tuple[int, ...]:
         transfer, last = self.benchmark.protocols.transfer, self.benchmark.budget.epochs
