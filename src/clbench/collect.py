@@ -63,7 +63,7 @@ def benchmark_info(resolved: Resolved) -> BenchmarkInfo:
     return BenchmarkInfo(
         benchmark.name, benchmark.version, benchmark.title, benchmark.sequence, targets, benchmark.seeds,
         tuple(baselines), caveats, benchmark.all_orders, _tuned(protocols.transfer, baselines),
-        benchmark.sample.fold == "all",
+        _schedules(protocols.transfer), benchmark.sample.fold == "all",
     )  # fmt: skip
 
 
@@ -74,6 +74,14 @@ def _tuned(transfer: Transfer | None, baselines: list[BaselineInfo]) -> tuple[st
     own = [baseline.name for baseline in baselines if baseline.name in transfer.backbones]
     backbones = (*own, *(name for name in transfer.backbones if name not in own))
     return tuple(tuned(name, schedule) for name, schedule in product(backbones, transfer.all_schedules))
+
+
+def _schedules(transfer: Transfer | None) -> tuple[tuple[str, str], ...]:
+    """The schedules with what is written of them, in the definition's own words."""
+    entries = [] if transfer is None else [entry for entry in transfer.schedules if not isinstance(entry, str)]
+    written = [entry.model_dump(exclude_unset=True, exclude={"name"}) for entry in entries]
+    words = [", ".join(f"{key} {value}" for key, value in one.items()) for one in written]
+    return tuple((entry.name, text or "as plain") for entry, text in zip(entries, words, strict=True))
 
 
 def collect(plan: Plan, store: Store) -> Collected:

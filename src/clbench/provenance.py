@@ -23,6 +23,7 @@ def provenance(plan: Plan, store: Store, command: str) -> dict[str, Any]:
         store: where its results are.
         command: what repeats it.
     """
+    starts = {job.start: f"sha256 {job.spec['start']}" for job in plan.jobs if job.start}
     return {
         "command": command,
         "clbench": __version__,
@@ -31,6 +32,7 @@ def provenance(plan: Plan, store: Store, command: str) -> dict[str, Any]:
         "libraries": library_versions(),
         "machine": machine(),
         "data": {job.id: _plans_digest(store, job.id) for job in plan.jobs if job.kind == "prepare"},
+        **({"checkpoints": starts} if starts else {}),
     }
 
 

@@ -92,6 +92,7 @@ def _head(summary: Summary) -> str:
     ]
     if info.targets:
         lines.append(f"- Held out, learnt afterwards from every backbone: {', '.join(info.targets)}")
+    lines += [f"- Schedule `{name}` of the fine-tuning: {words}" for name, words in info.schedules]
     if info.whole:
         lines.append("- Trained on with every case (fold all), so that the sequence itself is not measured")
     return "\n".join([*lines, *(_baseline_line(entry) for entry in summary.baselines)])

@@ -79,6 +79,8 @@ class BenchmarkInfo:
     tuned: tuple[str, ...] = ()
     """The fine-tunings on the targets in the order of the tables' lines: a backbone's name and, where it is not
     the plain one, its schedule's behind `` · ``."""
+    schedules: tuple[tuple[str, str], ...] = ()
+    """Every schedule but the plain one, and what it changes."""
     whole: bool = False
     """Whether the tasks of the sequence are trained on with every case, so that none of them is measured."""
 
