@@ -21,7 +21,7 @@ from clbench.results.model import Summary
 
 def all_tables(summary: Summary) -> tuple[Table, ...]:
     """Every table of a report in its order; those without a line are left out."""
-    measured = not summary.benchmark.whole
+    measured = bool(summary.baselines) and not summary.benchmark.whole
     made = [
         *(sequence_tables(summary) if measured else ()),
         *transfer_tables(summary),
