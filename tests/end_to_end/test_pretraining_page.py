@@ -12,7 +12,10 @@ import pytest
 
 PAGE = (Path(__file__).parents[2] / "docs" / "pretraining.md").read_text()
 FILE = re.compile(r"^`(my-suite/[^`]+)`\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-SHORTER = {"budget: {epochs: 25, epoch: cases": "budget: {epochs: 2, epoch: {iterations: 2}", "head_first: 5": "head_first: 1"}
+SHORTER = {
+    "budget: {epochs: 25, epoch: cases": "budget: {epochs: 2, epoch: {iterations: 2}",
+    "head_first: 5": "head_first: 1",
+}
 pytestmark = pytest.mark.slow
 
 
@@ -51,7 +54,10 @@ def test_a_pretraining_on_every_case_is_measured_by_its_target_alone(typed: Any)
 
 def test_the_lines_that_the_page_calls_equal_are_equal(typed: Any) -> None:
     rows = _rows(typed, "my-start")
-    of = {name: [{**row, "baseline": ""} for row in rows if row["baseline"] == name] for name in ("pretrained", "exported")}
+    of = {
+        name: [{**row, "baseline": ""} for row in rows if row["baseline"] == name]
+        for name in ("pretrained", "exported")
+    }
     assert of["pretrained"]
     assert of["pretrained"] == of["exported"]
     report = (typed.folder / "reports" / "my-start" / "report.md").read_text()

@@ -19,6 +19,7 @@ def _schedule(settings: str, name: str = "name: own, ") -> tuple[str, str]:
 
 
 AT = "protocols.transfer.schedules[0]."
+FROM = "protocols.transfer.from"
 
 
 @pytest.mark.parametrize(
@@ -53,12 +54,12 @@ AT = "protocols.transfer.schedules[0]."
         (*_schedule("freeze: decoder"), f"{AT}freeze", "must be 'none', 'encoder' or 'trunk', not 'decoder'"),
         (*_schedule("freeze: trunk, head_first: 2"), f"{AT}head_first", "says nothing beside freeze: trunk"),
         (*_schedule("lr: 1, name: plain", name=""), f"{AT}name", "'plain' is the schedule that changes nothing"),
-        (EPOCHS, f"{EPOCHS}, schedules: [plain, plain]", "protocols.transfer.schedules[1]", "'plain' is listed twice"),
-        ("[plain, joint]", "[{checkpoint: no.pth, name: a}]", "protocols.transfer.from[0].checkpoint", "no file or fold"),
-        ("[plain, joint]", "[{checkpoint: bench.yaml}]", "protocols.transfer.from[0].name", "is missing"),
-        ("[plain, joint]", "[{path: a.pth, checkpoint: bench.yaml, name: a}]", "protocols.transfer.from[0].path", "key"),
-        ("[plain, joint]", "[{checkpoint: bench.yaml, name: pull}]", "protocols.transfer.from[0].name", "a baseline"),
-        ("[plain, joint]", "[{checkpoint: bench.yaml, name: joint}]", "protocols.transfer.from[0].name", "a baseline"),
+        (EPOCHS, f"{EPOCHS}, schedules: [plain, plain]", "protocols.transfer.schedules[1]", "listed twice"),
+        ("[plain, joint]", "[{checkpoint: no.pth, name: a}]", f"{FROM}[0].checkpoint", "no file or fold"),
+        ("[plain, joint]", "[{checkpoint: bench.yaml}]", f"{FROM}[0].name", "is missing"),
+        ("[plain, joint]", "[{path: a.pth, checkpoint: bench.yaml, name: a}]", f"{FROM}[0].path", "key"),
+        ("[plain, joint]", "[{checkpoint: bench.yaml, name: pull}]", f"{FROM}[0].name", "a baseline"),
+        ("[plain, joint]", "[{checkpoint: bench.yaml, name: joint}]", f"{FROM}[0].name", "a baseline"),
         ("[plain, joint]", "[plain, joint, plain]", "protocols.transfer.from[2]", "'plain' is listed twice"),
         ("seed: 0}", "seed: 0, fold: 0}", "sample.fold", "must be 'all', not 0"),
         ("seeds: [0, 1]", "seeds: [3, 1, 3]", "seeds[2]", "3 is listed twice"),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 import json
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tests.conftest import TinyRun, carry_out_here
 
 from clbench.job.assembly import assemble
 from clbench.job.export import export
@@ -19,7 +19,6 @@ from clbench.nnunet.pretrained import read_trunk
 from clbench.plan import StageSpec
 from clbench.run import Places
 from clbench.store import Store
-from tests.conftest import TinyRun, carry_out_here
 
 EPOCHS, STEPS, RATE, MOMENTUM = 3, 2, 0.05, 0.9
 SCHEDULES = """\
@@ -37,7 +36,7 @@ version: 1
 title: Fine-tuning on every schedule
 scenario: task-incremental
 sequence: [mini-liver]
-backbone: {{configuration: 3d_fullres, spacing: [12, 12, 12], patch: [16, 16, 16], features: [4, 8, 8], mirror: false}}
+backbone: {{configuration: 3d_fullres, spacing: {[12] * 3}, patch: {[16] * 3}, features: [4, 8, 8], mirror: false}}
 optimizer: {{lr: {RATE}, momentum: {MOMENTUM}, warmup: 1}}
 budget: {{epochs: {EPOCHS}, epoch: {{iterations: {STEPS}}}, batch: 2}}
 sample: {{train: 4, val: 1, seed: 0}}
