@@ -28,7 +28,7 @@ seeds: [0]
 FIRST = "encoder.stages.0.0.convs.0.conv.weight"
 HEAD = {"decoder.seg_layers.0.weight": torch.zeros(2, 4, 1, 1, 1)}
 SAVED: dict[str, tuple[Any, str]] = {
-    "no-network": ({"epoch": 3, "weights": {}}, "no checkpoint of nnU-Net v2, which has network_weights; it has epoch"),
+    "no-network": ({"epoch": 3, "weights": {}}, "is no checkpoint of nnU-Net v2, which has network_weights; it has"),
     "version-1": ({"state_dict": {}}, "it has state_dict, as those of nnU-Net v1"),
     "a-tensor": (torch.zeros(3), "is no checkpoint of nnU-Net v2, which has network_weights; it holds a Tensor"),
     "no-tensors": ({"network_weights": {"a": 1}}, "network_weights are not tensors by name"),
