@@ -10,7 +10,6 @@ from clbench.definitions.anatomy_source import AnatomySource
 from clbench.definitions.base import Count, Flag, Name, Natural, Record, Text
 from clbench.definitions.cards import RESERVED_BASELINES, BaselineCard, Setting, TaskCard
 from clbench.definitions.protocols import (
-    Checkpoint,
     Continual,
     Cumulative,
     Entry,
@@ -18,6 +17,7 @@ from clbench.definitions.protocols import (
     Joint,
     Protocols,
     Schedule,
+    Start,
     Transfer,
     Values,
 )
@@ -42,7 +42,6 @@ __all__ = [
     "BaselineCard",
     "Benchmark",
     "Budget",
-    "Checkpoint",
     "Continual",
     "Cumulative",
     "Entry",
@@ -62,6 +61,7 @@ __all__ = [
     "Schedule",
     "Setting",
     "Source",
+    "Start",
     "TaskCard",
     "Transfer",
     "Values",

@@ -86,7 +86,7 @@ def _schedule_kind(value: Any) -> str:
     return "<schedule>" if isinstance(value, dict | Schedule) else "<name>"
 
 
-class Checkpoint(Record):
+class Start(Record):
     """A network from outside the benchmark to start from."""
 
     checkpoint: Text
@@ -96,7 +96,7 @@ class Checkpoint(Record):
 
 
 def _start_kind(value: Any) -> str:
-    return "<checkpoint>" if isinstance(value, dict | Checkpoint) else "<name>"
+    return "<checkpoint>" if isinstance(value, dict | Start) else "<name>"
 
 
 class Transfer(Record):
@@ -106,7 +106,7 @@ class Transfer(Record):
     """The held-out tasks."""
     from_: tuple[
         Annotated[
-            Annotated[str, Tag("<name>")] | Annotated[Checkpoint, Tag("<checkpoint>")], Discriminator(_start_kind)
+            Annotated[str, Tag("<name>")] | Annotated[Start, Tag("<checkpoint>")], Discriminator(_start_kind)
         ],
         ...,
     ] = Field(alias="from", min_length=1)

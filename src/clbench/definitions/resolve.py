@@ -16,10 +16,10 @@ from clbench.definitions.models import (
     Backbone,
     Benchmark,
     Budget,
-    Checkpoint,
     Files,
     Protocols,
     Resolved,
+    Start,
     TaskCard,
     Variant,
 )
@@ -174,7 +174,7 @@ class _Resolution:
         """The files that a transfer starts from; a relative path begins where it is written."""
         transfer = self.benchmark.protocols.transfer
         for index, start in enumerate(transfer.from_ if transfer else ()):
-            if isinstance(start, Checkpoint):
+            if isinstance(start, Start):
                 path: KeyPath = (*transfer_checks.FROM, index, "checkpoint")
                 folder = self.document.place(path)[0].parent
                 try:

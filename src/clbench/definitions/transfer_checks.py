@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from clbench.definitions.cards import RESERVED_BASELINES
 from clbench.definitions.checks import twice
 from clbench.definitions.models import Benchmark
-from clbench.definitions.protocols import JOINT, PLAIN, Checkpoint, Schedule, Transfer
+from clbench.definitions.protocols import JOINT, PLAIN, Schedule, Start, Transfer
 from clbench.definitions.reading import Finding
 from clbench.definitions.suggest import suggestion
 from clbench.definitions.yaml_source import KeyPath
@@ -70,7 +70,7 @@ def backbone_findings(benchmark: Benchmark, variants: Collection[str]) -> Iterat
     for index, start in enumerate(transfer.from_ if transfer else ()):
         if isinstance(start, str) and start not in made:
             yield (*FROM, index), _no_backbone(start, made)
-        elif isinstance(start, Checkpoint) and start.name in {*variants, *RESERVED_BASELINES}:
+        elif isinstance(start, Start) and start.name in {*variants, *RESERVED_BASELINES}:
             yield (*FROM, index, "name"), f"{start.name!r} is a baseline of its own; give the checkpoint another name"
 
 
