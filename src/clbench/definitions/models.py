@@ -109,7 +109,7 @@ class Benchmark(Record):
 
     def sample_of(self, task: str) -> Sample:
         """Which cases of a task are used."""
-        return self.sample if task in self.sequence else self.sample.of_targets
+        return self.sample.of_sequence if task in self.sequence else self.sample.of_targets
 
     @property
     def new_head(self) -> NewHead:

@@ -102,6 +102,11 @@ class Sample(Record):
         """Which cases of a transfer's targets are used."""
         return self.model_copy(update={"fold": None})
 
+    @property
+    def of_sequence(self) -> Sample:
+        """Which cases of the sequence's tasks are used."""
+        return self.model_copy(update={"train": None, "val": None}) if self.fold else self
+
     def pools(self, cases: int) -> tuple[range, range]:
         """The training and the validation pool, as positions in the sorted list of ``cases`` cases."""
         if self.fold == "all":
@@ -112,8 +117,6 @@ class Sample(Record):
     def counts(self, cases: int) -> tuple[int, int]:
         """How many training and validation cases are used of a task that has ``cases`` cases."""
         train, val = map(len, self.pools(cases))
-        if self.fold == "all":
-            return train, val
         return min(self.train or train, train), min(self.val or val, val)
 
 

@@ -103,7 +103,7 @@ class PrepareSpec(_Record):
 
     def sample_of(self, task: str) -> Sample:
         """Which cases of a task are used."""
-        return self.sample if task in self.whole else self.sample.of_targets
+        return self.sample.of_sequence if task in self.whole else self.sample.of_targets
 
 
 class Job(_Record):
