@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 
-from clbench.definitions.models import Resolved
+from clbench.definitions.models import Resolved, Transfer
+from clbench.definitions.protocols import tuned
 from clbench.errors import CorruptArtifact
 from clbench.execute.watch import last_lines
 from clbench.plan import Job, Plan, Use
@@ -60,8 +62,26 @@ def benchmark_info(resolved: Resolved) -> BenchmarkInfo:
     caveats = (ONE_PATIENT, *((SPEED_NOT_HEIGHT,) if targets else ())) if embedded else ()
     return BenchmarkInfo(
         benchmark.name, benchmark.version, benchmark.title, benchmark.sequence, targets, benchmark.seeds,
-        tuple(baselines), caveats, benchmark.all_orders,
+        tuple(baselines), caveats, benchmark.all_orders, _tuned(protocols.transfer, baselines),
+        _schedules(protocols.transfer), benchmark.sample.fold == "all",
     )  # fmt: skip
+
+
+def _tuned(transfer: Transfer | None, baselines: list[BaselineInfo]) -> tuple[str, ...]:
+    """Every backbone on every schedule: those of the benchmark in its own order, then those from elsewhere."""
+    if transfer is None:
+        return ()
+    own = [baseline.name for baseline in baselines if baseline.name in transfer.backbones]
+    backbones = (*own, *(name for name in transfer.backbones if name not in own))
+    return tuple(tuned(name, schedule) for name, schedule in product(backbones, transfer.all_schedules))
+
+
+def _schedules(transfer: Transfer | None) -> tuple[tuple[str, str], ...]:
+    """The schedules with what is written of them, in the definition's own words."""
+    entries = [] if transfer is None else [entry for entry in transfer.schedules if not isinstance(entry, str)]
+    written = [entry.model_dump(exclude_unset=True, exclude={"name"}) for entry in entries]
+    words = [", ".join(f"{key} {value}" for key, value in one.items()) for one in written]
+    return tuple((entry.name, text or "as plain") for entry, text in zip(entries, words, strict=True))
 
 
 def collect(plan: Plan, store: Store) -> Collected:

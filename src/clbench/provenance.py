@@ -23,6 +23,7 @@ def provenance(plan: Plan, store: Store, command: str) -> dict[str, Any]:
         store: where its results are.
         command: what repeats it.
     """
+    starts = {job.start: f"sha256 {job.spec['start']}" for job in plan.jobs if job.start}
     return {
         "command": command,
         "clbench": __version__,
@@ -32,6 +33,7 @@ def provenance(plan: Plan, store: Store, command: str) -> dict[str, Any]:
         "machine": machine(),
         "plan": _shared_plan(plan, store),
         "data": {job.id: _plans_digest(store, job.id) for job in plan.jobs if job.kind == "prepare"},
+        **({"checkpoints": starts} if starts else {}),
     }
 
 

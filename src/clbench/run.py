@@ -75,6 +75,7 @@ def run(plan: Plan, folder: Path, jobs: int | None, console: Console, command: s
     assert plan.resolved is not None
     require(plan.resolved.tasks.values())
     store = Store(Path(plan.store))
+    _require_starts(plan, store)
     with hold(folder, console=console):
         make_folder(store.root / "jobs")
         with writing_to(folder):
@@ -82,6 +83,14 @@ def run(plan: Plan, folder: Path, jobs: int | None, console: Console, command: s
         done = finished(plan, store, console)
         outcome = carry_out(folder / PLAN, plan, done, store, folder, jobs, console)
         return outcome, report(plan, folder, command)
+
+
+def _require_starts(plan: Plan, store: Store) -> None:
+    """Look into the checkpoints that the plan starts from; torch is imported if there are any."""
+    if any(job.start for job in plan.jobs):
+        from clbench.job.start import require_starts
+
+        require_starts(plan, store)
 
 
 def finished(plan: Plan, store: Store, console: Console) -> set[str]:

@@ -40,7 +40,7 @@ def resolved(scenario: Scenario, length: int, variant: Variant) -> Resolved:
     tasks = cards(scenario)
     return Resolved(
         benchmark=_benchmark(scenario, tuple(tasks)[:length]), tasks=tasks, baselines=(variant,),
-        files=Files(benchmark=(), tasks={}, baselines={}),
+        files=Files(benchmark=(), tasks={}, baselines={}, checkpoints={}),
     )  # fmt: skip
 
 

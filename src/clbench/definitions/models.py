@@ -16,6 +16,8 @@ from clbench.definitions.protocols import (
     FromScratch,
     Joint,
     Protocols,
+    Schedule,
+    Start,
     Transfer,
     Values,
 )
@@ -58,8 +60,10 @@ __all__ = [
     "Resolved",
     "Sample",
     "Scenario",
+    "Schedule",
     "Setting",
     "Source",
+    "Start",
     "TaskCard",
     "Transfer",
     "Values",
@@ -105,6 +109,10 @@ class Benchmark(Record):
         """The sequence, then the further orders."""
         return (self.sequence, *self.orders)
 
+    def sample_of(self, task: str) -> Sample:
+        """Which cases of a task are used."""
+        return self.sample.of_sequence if task in self.sequence else self.sample.of_targets
+
     @property
     def new_head(self) -> NewHead:
         """How a new stage's head begins."""
@@ -148,6 +156,8 @@ class Files(Record):
     """Each task's card."""
     baselines: dict[str, Path]
     """Each baseline's card."""
+    checkpoints: dict[str, Path]
+    """Each checkpoint that a transfer starts from, by the name that it has there."""
     plans: Path | None = None
     """The plans file of nnU-Net that the backbone names, if it names one."""
 

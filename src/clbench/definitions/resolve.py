@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from clbench.definitions import checks
+from clbench.definitions import checks, transfer_checks
 from clbench.definitions.catalogue import Catalogue
+from clbench.definitions.checkpoints import NoCheckpointError, checkpoint_file
 from clbench.definitions.layers import layered
 from clbench.definitions.models import (
     RESERVED_BASELINES,
@@ -19,6 +20,7 @@ from clbench.definitions.models import (
     PlansFrom,
     Protocols,
     Resolved,
+    Start,
     TaskCard,
     Variant,
 )
@@ -89,11 +91,13 @@ class _Resolution:
         self.tasks: dict[str, Read[TaskCard] | None] = {}
         self.baselines: dict[str, ReadBaseline | None] = {}
         self.variants: list[Variant] = []
+        self.checkpoints: dict[str, Path] = {}
 
     def result(self, files: tuple[Path, ...]) -> Resolved:
         """Everything, or all problems."""
         self._read_tasks()
         self._read_baselines()
+        self._find_checkpoints()
         self.problems += located(self.document, self._findings())
         if self.problems:
             raise DefinitionError(_in_order(self.problems))
@@ -106,6 +110,7 @@ class _Resolution:
                 tasks={name: read.document.file for name, read in self.tasks.items() if read},
                 baselines={name: read.document.file for name, read in self.baselines.items() if read},
                 plans=self._plans_file(),
+                checkpoints=self.checkpoints,
             ),
         )
 
@@ -115,7 +120,7 @@ class _Resolution:
     def _read_tasks(self) -> None:
         transfer = self.benchmark.protocols.transfer
         named: list[tuple[KeyPath, tuple[str, ...]]] = [(("sequence",), self.benchmark.sequence)]
-        named += [(checks.TARGETS, transfer.targets)] if transfer else []
+        named += [(transfer_checks.TARGETS, transfer.targets)] if transfer else []
         for path, names in named:
             for index, name in enumerate(names):
                 if name not in self.tasks:
@@ -168,13 +173,25 @@ class _Resolution:
             if message and self.definition.sound("scenario"):
                 self._refuse(path, f"{variant.name!r}: {message}")
 
+    def _find_checkpoints(self) -> None:
+        """The files that a transfer starts from; a relative path begins where it is written."""
+        transfer = self.benchmark.protocols.transfer
+        for index, start in enumerate(transfer.from_ if transfer else ()):
+            if isinstance(start, Start):
+                path: KeyPath = (*transfer_checks.FROM, index, "checkpoint")
+                folder = self.document.place(path)[0].parent
+                try:
+                    self.checkpoints[start.name] = checkpoint_file(folder / Path(start.checkpoint).expanduser())
+                except NoCheckpointError as error:
+                    self._refuse(path, str(error))
+
     def _findings(self) -> Iterator[Finding]:
         """The checks between sections; one whose section is wrong in itself is left out."""
         benchmark, sound = self.benchmark, self.definition.sound
         empty = list(self._empty_protocols())
         yield from empty
         yield from checks.repetitions(benchmark)
-        yield from checks.transfer_findings(benchmark)
+        yield from transfer_checks.transfer_findings(benchmark)
         if sound("orders") and sound("sequence"):
             yield from checks.order_findings(benchmark)
         if sound("heads") and sound("scenario"):
@@ -184,7 +201,9 @@ class _Resolution:
         if sound("protocols") and sound("sequence") and not empty:
             yield from checks.protocol_findings(benchmark)
         if sound("protocols", "continual") and sound("protocols", "joint") and not empty:
-            yield from checks.backbone_findings(benchmark, self._backbones())
+            yield from transfer_checks.backbone_findings(benchmark, self._backbones())
+        if sound("sample") and sound("protocols"):
+            yield from transfer_checks.fold_findings(benchmark)
         if sound("backbone"):
             yield from checks.patch_findings(benchmark)
         if sound("backbone") and sound("sequence") and sound("protocols", "transfer") and not empty:

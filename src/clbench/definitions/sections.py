@@ -120,9 +120,24 @@ class Sample(Record):
     """The validation pool: the last fifth of the sorted cases, or the last fifth of the rest of them."""
     at_most: Flag = False
     """Whether a task with a smaller pool gives all that it has, instead of being refused."""
+    fold: Literal["all"] | None = None
+    """``all``: the tasks of the sequence are trained on with every case that they have, as nnU-Net's fold of that
+    name, and are not evaluated; what else stands here is said of the transfer's targets."""
+
+    @property
+    def of_targets(self) -> Sample:
+        """Which cases of a transfer's targets are used."""
+        return self.model_copy(update={"fold": None})
+
+    @property
+    def of_sequence(self) -> Sample:
+        """Which cases of the sequence's tasks are used."""
+        return self.model_copy(update={"train": None, "val": None}) if self.fold else self
 
     def pools(self, cases: int) -> tuple[range, range]:
         """The training and the validation pool, as positions in the sorted list of ``cases`` cases."""
+        if self.fold == "all":
+            return range(cases), range(0)
         train, val = _last_fifth(range(cases))
         return (train, val) if self.split == "last-fifth" else _last_fifth(train)
 

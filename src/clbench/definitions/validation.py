@@ -61,10 +61,15 @@ def violations(model: type[BaseModel], document: Document) -> list[Problem]:
     found: dict[KeyPath, Problem] = {}
     for path, error in errors:
         inherited = error["type"] == "missing" and len(path) == 1 and not document.whole
-        consequence = error["type"] == "too_short" and any(path == other[:-1] for other, _ in errors)
+        consequence = error["type"] == "too_short" and any(_inside(path, other) for other, _ in errors)
         if path not in meant and not inherited and not consequence:
             found.setdefault(path, document.problem(path, _message(model, error)))
     return list(found.values())
+
+
+def _inside(path: KeyPath, other: KeyPath) -> bool:
+    """Whether another key path leads on from ``path``."""
+    return len(other) > len(path) and other[: len(path)] == path
 
 
 def salvaged(model: type[BaseModel], document: Document) -> dict[str, Any]:

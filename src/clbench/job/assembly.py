@@ -13,6 +13,7 @@ from torch import nn
 
 from clbench.data.splits import training_cases
 from clbench.job.method import load_method, naming
+from clbench.job.start import start_weights
 from clbench.job.trainee import AUGMENT, BEGIN, DECK, INITIALISE, METHOD, TRAIN, Trainee, load_model, read_memory
 from clbench.methods.base import Context, Method
 from clbench.network.batch import Batch, Key
@@ -32,8 +33,9 @@ def assemble(trainee: Trainee) -> tuple[Stage, Method, CaseLibrary]:
     spec, parts = trainee.spec, trainee.parts(trainee.spec.tasks[0])
     network = _network(trainee)
     schedule = Schedule(
-        spec.epochs, spec.iterations, spec.batch, spec.lr, spec.momentum, spec.weight_decay, spec.warmup
-    )
+        spec.epochs, spec.iterations, spec.batch, spec.lr, spec.momentum, spec.weight_decay, spec.warmup,
+        spec.head_first, spec.freeze,
+    )  # fmt: skip
     tasks = trainee.prepared.tasks
     cases = {task: tasks[task].train for task in spec.so_far}
     own = {task: training_cases(tasks[task].train, spec.fraction, spec.seed) for task in spec.tasks}
@@ -92,6 +94,8 @@ def _network(trainee: Trainee) -> MultiHeadNetwork:
         loaded = load_model(trainee.parent, "checkpoint_final")
         check_fit(network.trunk, loaded["network_weights"], str(trainee.parent.path / "model"))
         previous = take_over(network, loaded, trainable=spec.tasks if spec.heads == "own" else None)
+    elif trainee.job.start:
+        network.load_trunk(start_weights(trainee.job, network.trunk))
     for task, weights in fresh.items():
         if spec.new_head == "copy-last" and previous:
             weights = previous[spec.earlier[-1]]

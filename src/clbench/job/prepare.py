@@ -155,7 +155,7 @@ def _pool(threads: int) -> ProcessPoolExecutor:
 
 def _cases(spec: PrepareSpec, path: Path, kept: Path) -> Iterator[_Case]:
     for number, (name, card) in enumerate(spec.tasks.items(), start=2):
-        train, val = sample_indices(card.cases, spec.sample)
+        train, val = sample_indices(card.cases, spec.sample_of(name))
         dataset = dataset_name(card, number)
         samples = VOXELS_FOR_INTENSITIES // (len(train) * len(spec.tasks))
         for index in (*train, *val):

@@ -16,6 +16,8 @@ from clbench.network.own import OwnWeights
 Weights = dict[str, torch.Tensor]
 Layout = Literal["own", "shared", "joined"]
 """``own``: a head per task. ``shared``: one for all. ``joined``: one softmax over the classes of all heads."""
+Frozen = Literal["none", "encoder", "trunk"]
+"""What of a network does not move."""
 HEAD_PREFIX = "decoder.seg_layers."
 
 
@@ -165,6 +167,12 @@ class MultiHeadNetwork(nn.Module):
         heads = [] if self.layout == "own" else [name for name in self.heads if name in earlier]
         named = {f"heads.{name}.{k}": p for name in heads for k, p in self.heads[name].named_parameters()}
         return self.trunk_parameters() | named
+
+    def freeze(self, part: Frozen) -> None:
+        """Keep a part of the trunk as it is, its running statistics too, and let all else of it move."""
+        self.trunk.requires_grad_(part != "trunk").train(part != "trunk")
+        if part == "encoder":
+            cast(nn.Module, self.trunk.encoder).requires_grad_(False).eval()
 
     def load_trunk(self, weights: Weights) -> None:
         """Take the trunk from nnU-Net's state dict, whatever head is in it.

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
 from clbench.data.anatomy import anatomy_file, expected_sha256
 from clbench.definitions.models import Resolved, Variant
+from clbench.definitions.protocols import Schedule, tuned
 from clbench.definitions.sections import NewHead
 from clbench.identity import library_versions, package_files, sources_digest
 from clbench.plan.policy import plan_policy
 from clbench.plan.records import Job, Plan, PrepareSpec, StageSpec, Use
-from clbench.store import digest
+from clbench.store import digest, file_digest
 
 PREPARE_CODE = (
     "data/*.py",
@@ -29,9 +31,12 @@ TRAINING_CODE = (
     "nnunet/parts.py",
     "nnunet/loader.py",
     "nnunet/checkpoint.py",
+    "nnunet/pretrained.py",
+    "nnunet/fitting.py",
     "methods/base.py",
     "job/assembly.py",
     "job/method.py",
+    "job/start.py",
     "job/train.py",
     "job/trainee.py",
 )
@@ -79,6 +84,7 @@ class _Planner:
         self.jobs: dict[str, Job] = {}
         self.uses: list[Use] = []
         self.versions = library_versions()
+        self.digests = {name: file_digest(file) for name, file in resolved.files.checkpoints.items()}
         self.prepare = self._add_prepare()
 
     def add_seed(self, seed: int) -> None:
@@ -158,15 +164,21 @@ class _Planner:
     def _transfers(self, seed: int, ends: dict[str, str]) -> None:
         transfer = self.benchmark.protocols.transfer
         assert transfer is not None
-        length = len(self.benchmark.sequence)
         for target in transfer.targets:
             for fraction in transfer.fractions:
                 scratch = self._spec((target,), seed, snapshots=self._snapshots(target), fraction=fraction)
                 self._use("transfer", "from-scratch", self._stage(scratch, "from scratch"))
-                later = scratch.model_copy(update={"earlier": self.benchmark.sequence, "stage": length + 1})
-                for name in transfer.from_:
-                    job = self._stage(later, f"transfer from {name}", ends[name], evaluate=(target,))
-                    self._use("transfer", name, job)
+                later = scratch.model_copy(update={"stage": len(self.benchmark.sequence) + 1})
+                for name, schedule in product(transfer.backbones, transfer.all_schedules):
+                    self._finetune(tuned(name, schedule), _scheduled(later, schedule), name, ends.get(name, ""))
+
+    def _finetune(self, who: str, spec: StageSpec, backbone: str, parent: str) -> None:
+        """Training a target from a backbone: the end of a sequence, or a checkpoint from elsewhere."""
+        start = self.resolved.files.checkpoints.get(backbone)
+        origin = {"start": self.digests[backbone]} if start else {"earlier": self.benchmark.sequence}
+        stage = spec.model_copy(update=origin)
+        job = self._stage(stage, f"transfer from {who}", parent, evaluate=stage.tasks, start=start)
+        self._use("transfer", who, job)
 
     def _snapshots(self, task: str) -> tuple[int, ...]:
         transfer, last = self.benchmark.protocols.transfer, self.benchmark.budget.epochs
@@ -179,7 +191,11 @@ class _Planner:
         budget = self.benchmark.budget
         if budget.epoch != "cases":
             return budget.epoch.iterations
-        return max(1, self.benchmark.sample.counts(self.resolved.tasks[task].cases)[0] // budget.batch)
+        return max(1, self._counts(task)[0] // budget.batch)
+
+    def _counts(self, task: str) -> tuple[int, int]:
+        """How many training and validation cases of a task are used."""
+        return self.benchmark.sample_of(task).counts(self.resolved.tasks[task].cases)
 
     def _spec(self, tasks: tuple[str, ...], seed: int, iterations: int | None = None, **more: Any) -> StageSpec:
         budget, optimizer = self.benchmark.budget, self.benchmark.optimizer
@@ -192,13 +208,13 @@ class _Planner:
 
     def _stage(
         self, spec: StageSpec, who: str, parent: str = "", method_file: Path | None = None,
-        evaluate: tuple[str, ...] = (),
+        evaluate: tuple[str, ...] = (), start: Path | None = None,
     ) -> str:  # fmt: skip
         """Add a stage unless an equal one is there; ``who`` is for its title, ``evaluate`` defaults to all seen."""
         file = method_file or package_files("methods/finetune.py")[0]
         parents = (self.prepare, parent) if parent else (self.prepare,)
         content = {
-            "spec": spec.model_dump(mode="json"), "parents": parents, "libraries": self.versions,
+            "spec": spec.identity, "parents": parents, "libraries": self.versions,
             "code": training_code(file),
         }  # fmt: skip
         name = "-".join((f"stage{spec.stage}", _whole(spec) or spec.tasks[0], spec.method))
@@ -210,6 +226,7 @@ class _Planner:
             id=job_id, kind="stage", parents=parents, title=known.title if known else _title(spec, who),
             seconds=self._seconds(spec, everything), spec=spec.model_dump(mode="json"),
             code=code_of("stage", str(file)), method_file=str(file), evaluate=everything,
+            start=str(start or ""),
             evaluate_with=self.benchmark.evaluate_with,
             evaluation=digest([everything, self.benchmark.evaluate_with, evaluation_code()])[:12],
         )  # fmt: skip
@@ -222,15 +239,13 @@ class _Planner:
             plans=plan_policy(self.resolved),
             batch=self.benchmark.budget.batch,
             sample=self.benchmark.sample,
+            whole=self.benchmark.sequence if self.benchmark.sample.fold == "all" else (),
         )
-        known = spec.model_dump(mode="json")
-        for card in known["tasks"].values():
-            del card["title"], card["mirrors"]
         content = {
-            "spec": known, "libraries": self.versions, "code": prepare_code(),
+            "spec": spec.identity, "libraries": self.versions, "code": prepare_code(),
             "anatomy": expected_sha256(anatomy_file()) if _embedded(spec) else "",
         }  # fmt: skip
-        cases = sum(sum(self.benchmark.sample.counts(card.cases)) for card in spec.tasks.values())
+        cases = sum(sum(self._counts(task)) for task in spec.tasks)
         job_id = f"prepare-{len(spec.tasks)}tasks-{digest(content)[:12]}"
         title = f"prepare · {len(spec.tasks)} tasks, {cases} cases"
         self.jobs[job_id] = Job(
@@ -260,8 +275,18 @@ class _Planner:
         voxels = math.prod(backbone.patch or (96, 96, 96)) * spec.batch / (2 * 24**3)
         step: float = 0.06 * voxels * ((backbone.features or (32,))[0] / 8) ** 1.2
         factor = SLOWER.get(spec.method, 1.0)
-        cases = sum(self.benchmark.sample.counts(self.resolved.tasks[task].cases)[1] for task in evaluate)
+        cases = sum(self._counts(task)[1] for task in evaluate)
         return spec.epochs * spec.iterations * step * factor + cases * (1 + len(spec.snapshots)) * step
+
+
+def _scheduled(spec: StageSpec, schedule: Schedule) -> StageSpec:
+    """A fine-tuning on a schedule; an epoch that it does not reach is not kept."""
+    written = {"lr": schedule.lr, "warmup": schedule.warmup, "epochs": schedule.epochs}
+    update: dict[str, Any] = {key: value for key, value in written.items() if value is not None}
+    last = schedule.epochs or spec.epochs
+    snapshots = tuple(epoch for epoch in spec.snapshots if epoch < last)
+    update |= {"head_first": schedule.head_first, "freeze": schedule.freeze, "snapshots": snapshots}
+    return spec.model_copy(update=update)
 
 
 def _embedded(spec: PrepareSpec) -> bool:

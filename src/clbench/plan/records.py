@@ -8,10 +8,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from clbench.definitions.models import Resolved, Sample, TaskCard
+from clbench.definitions.protocols import Frozen
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+_OPTIONAL = ("start", "head_first", "freeze")
 
 
 class StageSpec(_Record):
@@ -53,6 +57,19 @@ class StageSpec(_Record):
     """Epochs, before the last, after which a model is kept and evaluated too."""
     fraction: float = 1.0
     """Share of the training cases that is used."""
+    start: str = ""
+    """SHA-256 of the checkpoint from elsewhere whose trunk the stage begins with."""
+    head_first: int = 0
+    """Epochs at the start in which the head alone is trained."""
+    freeze: Frozen = "none"
+    """What is never trained."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What determines the training; what a stage makes no use of leaves its id as it was before it existed."""
+        fields = type(self).model_fields
+        unused = {name for name in _OPTIONAL if getattr(self, name) == fields[name].default}
+        return self.model_dump(mode="json", exclude=unused)
 
     @property
     def so_far(self) -> tuple[str, ...]:
@@ -84,6 +101,22 @@ class PrepareSpec(_Record):
     """Patches in a step, which nnU-Net keeps in its plan."""
     sample: Sample
     """Which cases are used."""
+    whole: tuple[str, ...] = ()
+    """The tasks that no case is held out of."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What determines the data, without what is said of a task for people, and without what is not used."""
+        content = self.model_dump(mode="json")
+        for card in content["tasks"].values():
+            del card["title"], card["mirrors"]
+        if not self.whole:
+            del content["whole"], content["sample"]["fold"]
+        return content
+
+    def sample_of(self, task: str) -> Sample:
+        """Which cases of a task are used."""
+        return self.sample.of_sequence if task in self.whole else self.sample.of_targets
 
 
 class Job(_Record):
@@ -105,6 +138,8 @@ class Job(_Record):
     """Digest of the source code that does it, so that code changed since is noticed."""
     method_file: str = ""
     """Where the method's source lies."""
+    start: str = ""
+    """The checkpoint from elsewhere that the stage begins with."""
     evaluate: tuple[str, ...] = ()
     """Tasks that the stage is evaluated on."""
     evaluate_with: Literal["own", "last"] = "own"

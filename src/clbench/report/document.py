@@ -32,10 +32,8 @@ def report_page(summary: Summary) -> str:
 def terminal_report(summary: Summary) -> str:
     """What a run prints last: final Dice, ranks, per-stage Dice, transfer, then how far the numbers reach."""
     info = summary.benchmark
-    shown = [
-        *(final_table(summary), ranking_table(summary), stage_table(summary)),
-        *(*transfer_tables(summary), missing_table(summary)),
-    ]
+    sequence = () if info.whole else (final_table(summary), ranking_table(summary), stage_table(summary))
+    shown = [*sequence, *transfer_tables(summary), missing_table(summary)]
     head = f"{info.title}\n{info.name} v{info.version} · {_seeds(info.seeds)}\n"
     if several_orders(summary):
         head += "".join(f"order {number}: {words}\n" for number, words in _numbered_orders(info))
@@ -105,6 +103,9 @@ def _head(summary: Summary) -> str:
     ]
     if info.targets:
         lines.append(f"- Held out, learnt afterwards from every backbone: {', '.join(info.targets)}")
+    lines += [f"- Schedule `{name}` of the fine-tuning: {words}" for name, words in info.schedules]
+    if info.whole:
+        lines.append("- Trained on with every case (fold all), so that the sequence itself is not measured")
     return "\n".join([*lines, *(_baseline_line(entry) for entry in summary.baselines)])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from clbench.definitions.protocols import BESIDE
 from clbench.results.model import BaselineSummary, Stat, Summary
 
 Cell = Stat | float | int | str | None
@@ -53,8 +54,13 @@ def counted(summary: Summary) -> str:
 
 
 def labels(summary: Summary) -> dict[str, str]:
-    """Baseline → its name as every table shows it."""
-    return {entry.name: stamped(entry) for entry in summary.baselines}
+    """Baseline, or its fine-tuning on a schedule → its name as every table shows it."""
+    names = {entry.name: stamped(entry) for entry in summary.baselines}
+    pairs = [name.partition(BESIDE) for name in summary.benchmark.tuned]
+    return names | {
+        f"{backbone}{beside}{schedule}": f"{names.get(backbone, backbone)}{beside}{schedule}"
+        for backbone, beside, schedule in pairs
+    }
 
 
 def slug_of(*words: str) -> str:

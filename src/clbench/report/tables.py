@@ -22,17 +22,13 @@ from clbench.results.model import Summary
 
 def all_tables(summary: Summary) -> tuple[Table, ...]:
     """Every table of a report in its order; those without a line are left out."""
+    measured = bool(summary.baselines) and not summary.benchmark.whole
     made = [
-        final_table(summary),
-        stage_table(summary),
-        metrics_table(summary),
-        *matrix_tables(summary),
+        *(sequence_tables(summary) if measured else ()),
         *transfer_tables(summary),
-        ranking_table(summary),
-        differences_table(summary),
-        volume_table(summary),
+        *((ranking_table(summary), differences_table(summary), volume_table(summary)) if measured else ()),
         *transfer_volume_tables(summary),
-        excluded_table(summary),
+        *((excluded_table(summary),) if measured else ()),
         *transfer_excluded_tables(summary),
         cost_table(summary),
         evidence_table(summary),
@@ -40,6 +36,11 @@ def all_tables(summary: Summary) -> tuple[Table, ...]:
         missing_table(summary),
     ]
     return tuple(_with_unique_slugs(table for table in made if table.rows))
+
+
+def sequence_tables(summary: Summary) -> tuple[Table, ...]:
+    """Dice over the sequence."""
+    return final_table(summary), stage_table(summary), metrics_table(summary), *matrix_tables(summary)
 
 
 def _with_unique_slugs(tables: Iterable[Table]) -> Iterable[Table]:

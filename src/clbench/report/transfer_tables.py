@@ -36,7 +36,7 @@ def _transfer_table(summary: Summary, points: Sequence[TransferPoint]) -> Table:
             *(f"gain at {epoch}" for epoch in epochs),
         ),
         rows=tuple(
-            (names.get(name, name), *(point.dice for point in curve), *_gains(name, curve))
+            (names.get(name, name), *_cells(curve, epochs, "dice"), *_gains(name, curve, epochs))
             for name, curve in _curves(points).items()
         ),
         note="The held-out task is learnt from each backbone; gain is the Dice above from-scratch training "
@@ -53,7 +53,7 @@ def _transfer_volume_table(summary: Summary, points: Sequence[TransferPoint]) ->
         slug=f"transfer-volume-{slug}",
         headers=("backbone", *(f"epoch {epoch}" for epoch in epochs), "reference"),
         rows=tuple(
-            (names.get(name, name), *(point.predicted_ml for point in curve), reference)
+            (names.get(name, name), *_cells(curve, epochs, "predicted_ml"), reference)
             for name, curve in _curves(points).items()
         ),
         note=f"A Dice of zero beside a volume of zero says that nothing is predicted yet.{_order_note(summary)}",
@@ -69,7 +69,7 @@ def _excluded_table(summary: Summary, points: Sequence[TransferPoint]) -> Table:
         slug=f"transfer-excluded-{slug}",
         headers=("backbone", *(f"epoch {epoch}" for epoch in epochs)),
         rows=tuple(
-            (names.get(name, name), *(point.excluded for point in curve)) for name, curve in _curves(points).items()
+            (names.get(name, name), *_cells(curve, epochs, "excluded")) for name, curve in _curves(points).items()
         ),
         note=f"Pairs of case and label over all seeds that have no Dice and are in no mean.{_order_note(summary)}",
         section="Predicted volume",
@@ -80,8 +80,14 @@ def _order_note(summary: Summary) -> str:
     return " Backbones that learnt the tasks one after another did so in order 1." if several_orders(summary) else ""
 
 
-def _gains(name: str, curve: Sequence[TransferPoint]) -> list[Cell]:
-    return ["" if name == "from-scratch" else point.gain for point in curve]
+def _cells(curve: Sequence[TransferPoint], epochs: Sequence[int], what: str) -> list[Cell]:
+    """One number of a curve at all epochs; behind the end of a shorter training none applies."""
+    known = {point.epoch: getattr(point, what) for point in curve}
+    return [known.get(epoch, "") for epoch in epochs]
+
+
+def _gains(name: str, curve: Sequence[TransferPoint], epochs: Sequence[int]) -> list[Cell]:
+    return [""] * len(epochs) if name == "from-scratch" else _cells(curve, epochs, "gain")
 
 
 def _by_setting(points: Iterable[TransferPoint]) -> list[list[TransferPoint]]:

@@ -22,7 +22,7 @@ def costs(
     """
     wanted = [(baseline.protocol, baseline.name) for baseline in info.baselines]
     started = dict.fromkeys((record.protocol, record.baseline) for record in records)
-    order = dict.fromkeys(("from-scratch", *(baseline.name for baseline in info.baselines)))
+    order = dict.fromkeys(("from-scratch", *info.tuned, *(baseline.name for baseline in info.baselines)))
     transfer = [("transfer", name) for name in order if ("transfer", name) in started]
     return tuple(_cost(pair, records, info, incomplete) for pair in [*wanted, *transfer])
 

@@ -74,6 +74,13 @@ class BenchmarkInfo:
     """Sentences that every report of this benchmark must print."""
     orders: tuple[tuple[str, ...], ...]
     """Every order in which the tasks are learnt, the sequence first."""
+    tuned: tuple[str, ...] = ()
+    """The fine-tunings on the targets in the order of the tables' lines: a backbone's name and, where it is not
+    the plain one, its schedule's behind `` · ``."""
+    schedules: tuple[tuple[str, str], ...] = ()
+    """Every schedule but the plain one, and what it changes."""
+    whole: bool = False
+    """Whether the tasks of the sequence are trained on with every case, so that none of them is measured."""
 
     def replicates(self, protocol: str) -> tuple[Replicate, ...]:
         """What a number of a protocol is averaged over: seeds, and orders where it has them."""

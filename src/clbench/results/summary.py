@@ -106,7 +106,7 @@ def _check(info: BenchmarkInfo, rows: Sequence[Row]) -> None:
         "version": {info.version},
         "seed": set(info.seeds),
         "order": set(range(1, len(info.orders) + 1)),
-        "baseline": {"from-scratch", *(baseline.name for baseline in info.baselines)},
+        "baseline": {"from-scratch", *(baseline.name for baseline in info.baselines), *info.tuned},
         "task": {*info.sequence, *info.targets},
     }
     for column, values in known.items():
@@ -129,6 +129,8 @@ def _by_place(rows: Iterable[Row]) -> RowsByPlace:
 
 def _unexplained(info: BenchmarkInfo, places: RowsByPlace, missing: Mapping[Hole, str]) -> dict[Hole, str]:
     """Stages of the sequence without a row and without a reason."""
+    if info.whole:
+        return {}
     expected = [
         Place(entry.protocol, entry.name, *pair)
         for entry in info.baselines
@@ -236,6 +238,6 @@ def _reference_volumes(info: BenchmarkInfo, rows: Iterable[Row]) -> dict[str, fl
 def _transfer(info: BenchmarkInfo, rows: Sequence[Row], holes: Collection[Hole]) -> tuple[TransferPoint, ...]:
     found = {row.baseline for row in rows if row.protocol == "transfer"}
     expected = found | {hole.baseline for hole in holes if hole.protocol == "transfer"}
-    order = dict.fromkeys(("from-scratch", *(baseline.name for baseline in info.baselines)))
+    order = dict.fromkeys(("from-scratch", *info.tuned, *(baseline.name for baseline in info.baselines)))
     shown = [name for name in order if name in expected]
     return transfer_points(rows, info.targets, shown, info.seeds)

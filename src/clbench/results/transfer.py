@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -49,9 +50,11 @@ def by_setting(rows: Iterable[Row], targets: Sequence[str]) -> dict[Setting, Cur
 
 
 def _curve(setting: Setting, curves: Curves, baseline: str, seeds: Sequence[int]) -> list[TransferPoint]:
+    """A backbone's points up to its own end, which a schedule may set before that of the others."""
     own = [curves.get((baseline, seed), {}) for seed in seeds]
     scratch = [curves.get(("from-scratch", seed), {}) for seed in seeds]
-    epochs = sorted({epoch for curve in curves.values() for epoch in curve})
+    end = max((epoch for curve in own for epoch in curve), default=math.inf)
+    epochs = sorted({epoch for curve in curves.values() for epoch in curve if epoch <= end})
     gains = [
         transfer_gain(_dice_by_epoch(mine, epochs), _dice_by_epoch(theirs, epochs))
         for mine, theirs in zip(own, scratch, strict=True)

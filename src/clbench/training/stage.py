@@ -15,7 +15,7 @@ from torch import nn
 from clbench.errors import ClbenchError
 from clbench.methods.base import Method
 from clbench.network.batch import Batch, Key
-from clbench.network.heads import MultiHeadNetwork, Output
+from clbench.network.heads import Frozen, MultiHeadNetwork, Output
 from clbench.network.losses import stage_loss
 from clbench.training.deck import Deck
 from clbench.training.randomness import random_state, set_random_state
@@ -36,6 +36,8 @@ class Schedule:
         momentum: Nesterov's.
         weight_decay: L2, of all parameters.
         warmup: steps over which the rate rises linearly from 0.
+        head_first: epochs at the start in which the heads alone are trained.
+        freeze: what of the trunk is never trained.
     """
 
     epochs: int
@@ -45,6 +47,12 @@ class Schedule:
     momentum: float
     weight_decay: float
     warmup: int
+    head_first: int = 0
+    freeze: Frozen = "none"
+
+    def frozen(self, epoch: int) -> Frozen:
+        """What of the trunk does not move in an epoch, which counts from 0."""
+        return "trunk" if epoch < self.head_first else self.freeze
 
     def rate(self, epoch: int, iteration: int) -> float:
         """The learning rate of a step; ``iteration`` counts over the whole stage, both from 0."""
@@ -112,6 +120,8 @@ class Stage:
         """
         start = time.perf_counter()
         self.network.train()
+        if self.schedule.head_first or self.schedule.freeze != "none":
+            self.network.freeze(self.schedule.frozen(self.epoch))
         with self.supply.watched():
             losses = [self._iteration(i) for i in self._iterations()]
             self.losses.append(float(torch.stack(losses).mean()))

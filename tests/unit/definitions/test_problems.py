@@ -10,6 +10,16 @@ from clbench.errors import DefinitionError, Problem
 from .conftest import BENCHMARK, Suite, make_suite
 
 BENCH = "benchmark/bench.yaml"
+EPOCHS = "epochs: [5, 25]"
+
+
+def _schedule(settings: str, name: str = "name: own, ") -> tuple[str, str]:
+    """Adds a schedule behind the epochs; gives what to replace, by what, and where it is."""
+    return EPOCHS, f"{EPOCHS}, schedules: [{{{name}{settings}}}]"
+
+
+AT = "protocols.transfer.schedules[0]."
+FROM = "protocols.transfer.from"
 
 
 @pytest.mark.parametrize(
@@ -32,6 +42,26 @@ BENCH = "benchmark/bench.yaml"
         ("[0.5, 1.0]", "[0.5, 0.5]", "protocols.transfer.fractions[1]", "twice"),
         ("[5, 25]", "[5, 26]", "protocols.transfer.epochs[1]", "26 is beyond the budget of 25 epochs"),
         ("[5, 25]", "[0, 25]", "protocols.transfer.epochs[0]", "greater than or equal to 1"),
+        (EPOCHS, f"{EPOCHS}, schedules: [plan]", "protocols.transfer.schedules[0]", "must be 'plain', not 'plan'"),
+        (EPOCHS, f"{EPOCHS}, schedules: []", "protocols.transfer.schedules", "at least 1"),
+        (EPOCHS, f"{EPOCHS}, schedules: [{{lr: 0.1}}]", "protocols.transfer.schedules[0].name", "is missing"),
+        (*_schedule("epoch: 3"), f"{AT}epoch", "unknown key; did you mean 'epochs'?"),
+        (*_schedule("lr: 0"), f"{AT}lr", "greater than 0"),
+        (*_schedule("warmup: -1"), f"{AT}warmup", "greater than or equal to 0"),
+        (*_schedule("epochs: 26"), f"{AT}epochs", "26 is beyond the budget of 25 epochs"),
+        (*_schedule("head_first: 26"), f"{AT}head_first", "26 is beyond the 25 epochs of the training"),
+        (*_schedule("epochs: 5, head_first: 6"), f"{AT}head_first", "6 is beyond the 5 epochs of the training"),
+        (*_schedule("freeze: decoder"), f"{AT}freeze", "must be 'none', 'encoder' or 'trunk', not 'decoder'"),
+        (*_schedule("freeze: trunk, head_first: 2"), f"{AT}head_first", "says nothing beside freeze: trunk"),
+        (*_schedule("lr: 1, name: plain", name=""), f"{AT}name", "'plain' is the schedule that changes nothing"),
+        (EPOCHS, f"{EPOCHS}, schedules: [plain, plain]", "protocols.transfer.schedules[1]", "listed twice"),
+        ("[plain, joint]", "[{checkpoint: no.pth, name: a}]", f"{FROM}[0].checkpoint", "no file or fold"),
+        ("[plain, joint]", "[{checkpoint: bench.yaml}]", f"{FROM}[0].name", "is missing"),
+        ("[plain, joint]", "[{path: a.pth, checkpoint: bench.yaml, name: a}]", f"{FROM}[0].path", "key"),
+        ("[plain, joint]", "[{checkpoint: bench.yaml, name: pull}]", f"{FROM}[0].name", "a baseline"),
+        ("[plain, joint]", "[{checkpoint: bench.yaml, name: joint}]", f"{FROM}[0].name", "a baseline"),
+        ("[plain, joint]", "[plain, joint, plain]", "protocols.transfer.from[2]", "'plain' is listed twice"),
+        ("seed: 0}", "seed: 0, fold: 0}", "sample.fold", "must be 'all', not 0"),
         ("seeds: [0, 1]", "seeds: [3, 1, 3]", "seeds[2]", "3 is listed twice"),
         ("seeds: [0, 1]", "seeds: []", "seeds", "at least 1"),
         ("seeds: [0, 1]", "seeds: [-1]", "seeds[0]", "greater than or equal to 0"),
@@ -89,6 +119,29 @@ def test_everything_that_is_wrong_anywhere_is_said_at_once(suite: Suite) -> None
         ("bench.yaml", "backbone.patch[0]"), ("bench.yaml", "sample.train"), ("beta.yaml", "modality"),
         ("pull.yaml", "settings.strenght"),
     }  # fmt: skip
+
+
+def test_holding_nothing_out_is_refused_where_nothing_else_is_measured(suite: Suite) -> None:
+    suite.benchmark("seed: 0}", "seed: 0, fold: all}")
+    assert suite.resolve().benchmark.sample.fold == "all"
+    transfer = next(line for line in (suite.root / BENCH).read_text().splitlines() if "transfer:" in line)
+    suite.benchmark(f"{transfer}\n", "")
+    assert "add a transfer" in suite.problem().message
+
+
+def test_a_single_task_may_be_learnt_as_a_backbone_by_one_baseline(suite: Suite) -> None:
+    suite.benchmark("[alpha, beta]", "[alpha]")
+    suite.benchmark("[plain, pull]", "[plain]")
+    assert suite.resolve().benchmark.sequence == ("alpha",)
+
+
+def test_with_nothing_held_out_the_sample_is_the_targets_and_the_sequence_gives_every_case(suite: Suite) -> None:
+    suite.benchmark("seed: 0}", "seed: 0, fold: all}")
+    benchmark = suite.resolve().benchmark
+    assert benchmark.sample_of("alpha").counts(60) == (60, 0)
+    assert benchmark.sample_of("gamma").counts(60) == (12, 4)
+    suite.benchmark("train: 12", "train: 49")
+    assert suite.problem().message.startswith("49 is too many: task gamma has 48")
 
 
 def test_an_epoch_without_an_iteration_is_refused(suite: Suite) -> None:
