@@ -64,6 +64,7 @@ def benchmark_info(resolved: Resolved) -> BenchmarkInfo:
         benchmark.name, benchmark.version, benchmark.title, benchmark.sequence, targets, benchmark.seeds,
         tuple(baselines), caveats, benchmark.all_orders, _tuned(protocols.transfer, baselines),
         _schedules(protocols.transfer), benchmark.sample.fold == "all",
+        benchmark.budget.checkpoint == "best-as-original",
     )  # fmt: skip
 
 

@@ -110,11 +110,11 @@ def test_nothing_is_trained_or_prepared_and_a_second_call_looks_at_no_case(call,
     def refuse(*_):
         raise AssertionError("a case was looked at again")
 
-    monkeypatch.setattr("clbench.job.fingerprints.fingerprint_case", refuse)
+    monkeypatch.setattr("clbench.job.case_work.fingerprint_case", refuse)
     (kept,) = (tmp_path / "store" / "preflight").glob("*.json")
     kept.write_text(kept.read_text().replace('"cases": 3', '"cases": 4', 1))
     assert found(call, suite) == first
-    monkeypatch.setattr("clbench.job.prepare.write_case", refuse)
+    monkeypatch.setattr("clbench.job.case_work.write_case", refuse)
     assert found(call, suite) == first
 
 

@@ -18,7 +18,7 @@ from clbench.data.available import require
 from clbench.definitions.models import Resolved
 from clbench.errors import MissingEnvironment
 from clbench.execute.estimate import chains
-from clbench.plan import Job, Plan
+from clbench.plan import Job, Plan, PrepareSpec
 from clbench.plan.costs import Cost, Step, job_cost, planned_network, tabled_step
 from clbench.plan.network import Network
 from clbench.provenance import accelerators
@@ -48,7 +48,8 @@ def plan_command(benchmark: str, suites: tuple[Path, ...], store: Path, every: b
     done = finished(plan, Store(store), Console(stderr=True))
     assert plan.resolved is not None
     network, step = _measure(plan, plan.resolved, done)
-    costs = {job.id: job_cost(job, plan.resolved, network, step) for job in plan.jobs}
+    data = PrepareSpec.model_validate(next(job.spec for job in plan.jobs if job.kind == "prepare"))
+    costs = {job.id: job_cost(job, data, network, step) for job in plan.jobs}
     if as_json:
         click.echo(_document(plan, done, costs, step))
         return

@@ -25,6 +25,7 @@ from clbench.definitions.scenarios import SCENARIOS, Scenario
 from clbench.definitions.sections import (
     Backbone,
     Budget,
+    CaseLists,
     Epoch,
     Evaluation,
     Heads,
@@ -43,6 +44,7 @@ __all__ = [
     "BaselineCard",
     "Benchmark",
     "Budget",
+    "CaseLists",
     "Continual",
     "Cumulative",
     "Entry",

@@ -12,6 +12,9 @@ NewHead = Literal["reinit", "copy-last", "shared", "grow"]
 Evaluation = Literal["own", "last"]
 
 
+Checkpoint = Literal["final", "best", "best-as-original"]
+
+
 class Heads(Record):
     """What becomes of the segmentation layers along a sequence; what is left out is the scenario's own."""
 
@@ -62,6 +65,9 @@ class Backbone(Record):
     """Patch size in voxels."""
     features: Annotated[tuple[Count, ...], Field(min_length=2)] | None = None
     """Feature maps of each stage of the encoder, the finest first."""
+    intensities_from: Literal["original", "labels"] = "original"
+    """Whose voxels give the intensity statistics that CT is normalised by: all that the source's files label, or
+    those of the task's labels alone."""
     mirror: Flag = True
     """Whether training and prediction mirror along the axes."""
 
@@ -105,6 +111,43 @@ class Budget(Record):
     """``cases``: each training case once, int(cases / batch) iterations; or ``{iterations: N}``."""
     batch: Count = 2
     """Patches an iteration."""
+    checkpoint: Checkpoint = "final"
+    """The model that a stage ends with: the last; the best by cases set aside from the training cases; or the best by
+    the very cases that are reported, as the original code does, which is stamped in every table."""
+
+    def trained_on(self, cases: int) -> int:
+        """How many of a task's training cases are trained on."""
+        return trained_on(cases) if self.checkpoint == "best" else cases
+
+
+CaseId = Annotated[str, Field(min_length=1)]
+
+
+class CaseLists(Record):
+    """A task's cases by their ids."""
+
+    train: Annotated[tuple[CaseId, ...], Field(min_length=1)]
+    """The training cases."""
+    val: Annotated[tuple[CaseId, ...], Field(min_length=1)]
+    """The cases that are reported."""
+
+
+class SplitFile(Record):
+    """One fold of a JSON file such as nnU-Net's ``splits_final.json``."""
+
+    file: CaseId
+    """The file, relative to the definition that names it."""
+    fold: Natural = 0
+    """Which of its folds."""
+
+
+def _ids_kind(value: Any) -> str:
+    return "<file>" if isinstance(value, SplitFile) or (isinstance(value, dict) and "file" in value) else "<lists>"
+
+
+Ids = Annotated[
+    Annotated[CaseLists, Tag("<lists>")] | Annotated[SplitFile, Tag("<file>")], Discriminator(_ids_kind)
+]
 
 
 class Sample(Record):
@@ -124,6 +167,9 @@ class Sample(Record):
     """``all``: the tasks of the sequence are trained on with every case that they have, as nnU-Net's fold of that
     name, and are not evaluated; what else stands here is said of the transfer's targets."""
 
+    ids: dict[str, Ids] = Field(default_factory=dict)
+    """By task, the ids of its cases where they are listed; such a task is neither split nor drawn from."""
+
     @property
     def of_targets(self) -> Sample:
         """Which cases of a transfer's targets are used."""
@@ -134,6 +180,12 @@ class Sample(Record):
         """Which cases of the sequence's tasks are used."""
         return self.model_copy(update={"train": None, "val": None}) if self.fold else self
 
+    def listed(self, task: str) -> CaseLists | None:
+        """A task's cases where the definition lists them."""
+        lists = self.ids.get(task)
+        assert not isinstance(lists, SplitFile), "files are read when the definition is resolved"
+        return lists
+
     def pools(self, cases: int) -> tuple[range, range]:
         """The training and the validation pool, as positions in the sorted list of ``cases`` cases."""
         if self.fold == "all":
@@ -141,12 +193,19 @@ class Sample(Record):
         train, val = _last_fifth(range(cases))
         return (train, val) if self.split == "last-fifth" else _last_fifth(train)
 
-    def counts(self, cases: int) -> tuple[int, int]:
+    def counts(self, task: str, cases: int) -> tuple[int, int]:
         """How many training and validation cases are used of a task that has ``cases`` cases."""
+        if lists := self.listed(task):
+            return len(lists.train), len(lists.val)
         train, val = map(len, self.pools(cases))
         return min(self.train or train, train), min(self.val or val, val)
 
 
+def trained_on(cases: int) -> int:
+    """How many of some cases are left when the last fifth is set aside."""
+    return int(0.8 * cases)
+
+
 def _last_fifth(pool: range) -> tuple[range, range]:
-    cut = int(0.8 * len(pool))
+    cut = trained_on(len(pool))
     return pool[:cut], pool[cut:]

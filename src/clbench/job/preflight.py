@@ -14,7 +14,7 @@ from clbench.nnunet.differences import ASPECTS, differing, grid_of, loss_of
 from clbench.nnunet.planning import Backbone
 from clbench.nnunet.unification import Dataset, own_plan, shared_plan
 from clbench.plan import Job, PrepareSpec
-from clbench.store import Json, Store, digest, read_sealed, write_sealed
+from clbench.store import JobFolder, Json, Store, digest, read_sealed, write_sealed
 
 CODE = ("nnunet/differences.py", "job/preflight.py")
 
@@ -39,7 +39,7 @@ def preflight(job: Job, store: Store, threads: int) -> Json:
 
 def _find(spec: PrepareSpec, root: Path, threads: int) -> Json:
     with tempfile.TemporaryDirectory(prefix="preflight-", dir=root) as scratch:
-        datasets = fingerprint_training_cases(spec, Path(scratch), root / FINGERPRINTS, threads)
+        datasets = fingerprint_training_cases(spec, JobFolder(Path(scratch)), root / FINGERPRINTS, threads)
         folders = (Path(scratch) / f"plan{number}" for number in range(len(datasets) + 1))
         return _compare(spec, datasets, folders)
 

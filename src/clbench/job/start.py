@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from clbench.errors import ClbenchError, CorruptArtifact, MissingEnvironment
-from clbench.job.prepare import Prepared
+from clbench.job.prepared import Prepared
 from clbench.network.heads import MultiHeadNetwork, Weights
 from clbench.nnunet.fitting import check_fit
 from clbench.nnunet.parts import NnunetParts

@@ -72,14 +72,13 @@ def tabled_step(network: Network, batch: int) -> Step:
     return Step(seconds, "an estimate: an A100 in mixed precision at 60 ms for 5.72 TFLOP", False)
 
 
-def job_cost(job: Job, resolved: Resolved, network: Network, step: Step) -> Cost:
-    """Time, disk and memory of a job."""
+def job_cost(job: Job, data: PrepareSpec, network: Network, step: Step) -> Cost:
+    """Time, disk and memory of a job of a plan that prepares ``data``."""
     if job.kind == "prepare":
-        return Cost(job.seconds, _prepared_bytes(PrepareSpec.model_validate(job.spec), network), 0.0)
+        return Cost(job.seconds, _prepared_bytes(data, network), 0.0)
     spec = StageSpec.model_validate(job.spec)
     models = 1 + len(spec.snapshots)
-    counts = resolved.benchmark.sample
-    cases = sum(counts.counts(resolved.tasks[task].cases)[1] for task in job.evaluate)
+    cases = sum(data.counts(task)[1] for task in job.evaluate)
     training = spec.epochs * spec.iterations * step.seconds * SLOWER.get(spec.method, 1.0)
     prediction = _passes(spec) * step.seconds / (3 * spec.batch) + CASE_SECONDS
     values = spec.batch * network.features[0] * network.voxels
@@ -95,5 +94,5 @@ def _passes(spec: StageSpec) -> int:
 
 def _prepared_bytes(spec: PrepareSpec, network: Network) -> float:
     """Image as float32 and label as int8 of every case, before compression."""
-    cases = sum(sum(spec.sample.counts(card.cases)) for card in spec.tasks.values())
+    cases = sum(sum(spec.counts(task)) for task in spec.tasks)
     return float(cases * PATCHES_IN_IMAGE * network.voxels * 5)

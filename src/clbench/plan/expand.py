@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
 from clbench.data.anatomy import anatomy_file, expected_sha256
+from clbench.data.dataset import RawDataset
 from clbench.definitions.models import Resolved, Variant
 from clbench.definitions.protocols import Schedule, tuned
 from clbench.definitions.sections import NewHead
 from clbench.identity import library_versions, package_files, sources_digest
+from clbench.plan.cases import known_cases
 from clbench.plan.policy import plan_policy
 from clbench.plan.records import Job, Plan, PrepareSpec, StageSpec, Use
 from clbench.store import digest, file_digest
 
 PREPARE_CODE = (
     "data/*.py",
-    "nnunet/planning.py",
+    "nnunet/labels.py",
     "nnunet/lowres.py",
-    "nnunet/unification.py",
+    "nnunet/planning.py",
     "nnunet/preprocessing.py",
+    "nnunet/reading.py",
+    "nnunet/resampling.py",
+    "nnunet/unification.py",
+    "job/case_work.py",
+    "job/cases.py",
     "job/fingerprints.py",
     "job/prepare.py",
+    "job/prepared.py",
 )
 TRAINING_CODE = (
     "training/*.py",
@@ -36,11 +45,12 @@ TRAINING_CODE = (
     "methods/base.py",
     "job/assembly.py",
     "job/method.py",
+    "job/selection.py",
     "job/start.py",
     "job/train.py",
     "job/trainee.py",
 )
-EVALUATION_CODE = ("evaluation/*.py", "nnunet/prediction.py", "job/evaluate.py")
+EVALUATION_CODE = ("evaluation/*.py", "nnunet/prediction.py", "nnunet/resampling.py", "job/evaluate.py")
 
 SLOWER = {"gpm": 1.2, "lwf": 1.3, "mib": 1.3, "pseudo_labels": 1.4, "der": 1.7, "plop": 1.9, "agem": 2.0}
 """A step's cost beside fine-tuning's, where a method's is more (docs/performance.md)."""
@@ -66,9 +76,19 @@ def code_of(kind: str, method_file: str) -> str:
     return prepare_code() if kind == "prepare" else digest([training_code(Path(method_file)), evaluation_code()])
 
 
-def make_plan(resolved: Resolved, store: Path) -> Plan:
-    """Expand a resolved definition into jobs; equal work becomes one job, whoever asks for it."""
-    planner = _Planner(resolved)
+def make_plan(resolved: Resolved, store: Path, datasets: Mapping[str, RawDataset] | None = None) -> Plan:
+    """Expand a resolved definition into jobs; equal work becomes one job, whoever asks for it.
+
+    Args:
+        resolved: the definition.
+        store: the folder of the jobs' artifacts.
+        datasets: the raw data of tasks that are not embedded, of those that are there.
+
+    Raises:
+        DefinitionError: the datasets do not have the cases that the definition asks for.
+        MissingEnvironment: how many cases a task has can't be known without its data.
+    """
+    planner = _Planner(resolved, datasets or {})
     for seed in resolved.benchmark.seeds:
         planner.add_seed(seed)
     return Plan(
@@ -79,8 +99,10 @@ def make_plan(resolved: Resolved, store: Path) -> Plan:
 class _Planner:
     """Collects the jobs of a plan."""
 
-    def __init__(self, resolved: Resolved) -> None:
+    def __init__(self, resolved: Resolved, datasets: Mapping[str, RawDataset]) -> None:
         self.resolved, self.benchmark = resolved, resolved.benchmark
+        self.cases = known_cases(resolved, datasets)
+        self.datasets = datasets
         self.jobs: dict[str, Job] = {}
         self.uses: list[Use] = []
         self.versions = library_versions()
@@ -191,11 +213,7 @@ class _Planner:
         budget = self.benchmark.budget
         if budget.epoch != "cases":
             return budget.epoch.iterations
-        return max(1, self._counts(task)[0] // budget.batch)
-
-    def _counts(self, task: str) -> tuple[int, int]:
-        """How many training and validation cases of a task are used."""
-        return self.benchmark.sample_of(task).counts(self.resolved.tasks[task].cases)
+        return max(1, budget.trained_on(self.cases[task].train) // budget.batch)
 
     def _spec(self, tasks: tuple[str, ...], seed: int, iterations: int | None = None, **more: Any) -> StageSpec:
         budget, optimizer = self.benchmark.budget, self.benchmark.optimizer
@@ -203,7 +221,7 @@ class _Planner:
             tasks=tasks, seed=seed, epochs=budget.epochs, batch=budget.batch,
             iterations=self._iterations(tasks[0]) if iterations is None else iterations,
             lr=optimizer.lr, momentum=optimizer.momentum, weight_decay=optimizer.weight_decay,
-            warmup=optimizer.warmup, mirror=self.benchmark.backbone.mirror, **more,
+            warmup=optimizer.warmup, mirror=self.benchmark.backbone.mirror, checkpoint=budget.checkpoint, **more,
         )  # fmt: skip
 
     def _stage(
@@ -239,13 +257,14 @@ class _Planner:
             plans=plan_policy(self.resolved),
             batch=self.benchmark.budget.batch,
             sample=self.benchmark.sample,
-            whole=self.benchmark.sequence if self.benchmark.sample.fold == "all" else (),
+            splits={task: lists for task, known in sorted(self.cases.items()) if (lists := known.lists)},
+            datasets={task: self.cases[task].files_of(self.datasets[task]) for task in sorted(self.datasets)},
         )
         content = {
             "spec": spec.identity, "libraries": self.versions, "code": prepare_code(),
             "anatomy": expected_sha256(anatomy_file()) if _embedded(spec) else "",
         }  # fmt: skip
-        cases = sum(sum(self._counts(task)) for task in spec.tasks)
+        cases = sum(known.train + known.val for known in self.cases.values())
         job_id = f"prepare-{len(spec.tasks)}tasks-{digest(content)[:12]}"
         title = f"prepare · {len(spec.tasks)} tasks, {cases} cases"
         self.jobs[job_id] = Job(
@@ -275,7 +294,7 @@ class _Planner:
         voxels = math.prod(backbone.patch or (96, 96, 96)) * spec.batch / (2 * 24**3)
         step: float = 0.06 * voxels * ((backbone.features or (32,))[0] / 8) ** 1.2
         factor = SLOWER.get(spec.method, 1.0)
-        cases = sum(self._counts(task)[1] for task in evaluate)
+        cases = sum(self.cases[task].val for task in evaluate)
         return spec.epochs * spec.iterations * step * factor + cases * (1 + len(spec.snapshots)) * step
 
 

@@ -9,13 +9,14 @@ from pydantic import BaseModel, ConfigDict
 
 from clbench.definitions.models import Resolved, Sample, TaskCard
 from clbench.definitions.protocols import Frozen
+from clbench.definitions.sections import Checkpoint
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-_OPTIONAL = ("start", "head_first", "freeze")
+_OPTIONAL = ("start", "head_first", "freeze", "checkpoint")
 
 
 class StageSpec(_Record):
@@ -63,6 +64,8 @@ class StageSpec(_Record):
     """Epochs at the start in which the head alone is trained."""
     freeze: Frozen = "none"
     """What is never trained."""
+    checkpoint: Checkpoint = "final"
+    """Which model the stage ends with."""
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -88,6 +91,35 @@ class PlanPolicy(_Record):
     """The file's content."""
 
 
+class Cases(_Record):
+    """A task's cases by their ids."""
+
+    train: tuple[str, ...]
+    """What is trained on."""
+    val: tuple[str, ...]
+    """What is reported; nothing where no case is held out."""
+
+
+class CaseFiles(_Record):
+    """One case's raw files."""
+
+    images: tuple[str, ...]
+    """One per channel."""
+    label: str
+    """In the source's numbers."""
+
+
+class Dataset(_Record):
+    """A task's raw data that clbench did not generate; its bytes determine what is prepared, its place does not."""
+
+    folder: str
+    """The raw dataset."""
+    manifest: str
+    """Digest of every case's bytes and geometry."""
+    cases: dict[str, CaseFiles]
+    """The files of the cases that are used."""
+
+
 class PrepareSpec(_Record):
     """Everything that determines a benchmark's prepared data, but for the code."""
 
@@ -100,23 +132,25 @@ class PrepareSpec(_Record):
     batch: int
     """Patches in a step, which nnU-Net keeps in its plan."""
     sample: Sample
-    """Which cases are used."""
-    whole: tuple[str, ...] = ()
-    """The tasks that no case is held out of."""
+    """By which rule cases are chosen."""
+    splits: dict[str, Cases] = {}
+    """The cases that are used, by task; those whose data are not there are missing, and nothing can be run."""
+    datasets: dict[str, Dataset] = {}
+    """Where the cases lie of every task that is not embedded."""
+
+    def counts(self, task: str) -> tuple[int, int]:
+        """How many training and validation cases of a task are used, as far as that is known."""
+        split = self.splits.get(task)
+        return (len(split.train), len(split.val)) if split else self.sample.counts(task, self.tasks[task].cases or 0)
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What determines the data, without what is said of a task for people, and without what is not used."""
+        """What determines the data: without what is said of a task for people, and wherever the files lie."""
         content = self.model_dump(mode="json")
         for card in content["tasks"].values():
             del card["title"], card["mirrors"]
-        if not self.whole:
-            del content["whole"], content["sample"]["fold"]
+        content["datasets"] = {task: dataset.manifest for task, dataset in self.datasets.items()}
         return content
-
-    def sample_of(self, task: str) -> Sample:
-        """Which cases of a task are used."""
-        return self.sample.of_sequence if task in self.whole else self.sample.of_targets
 
 
 class Job(_Record):

@@ -40,7 +40,8 @@ class Table:
 
 def stamped(entry: BaselineSummary) -> str:
     """A baseline's name as every table shows it."""
-    return f"{entry.name} INERT" if entry.inert else entry.name
+    stamps = (("INERT", entry.inert), ("AS-ORIGINAL", entry.as_original))
+    return " ".join((entry.name, *(word for word, applies in stamps if applies)))
 
 
 def several_orders(summary: Summary) -> bool:
@@ -55,7 +56,8 @@ def counted(summary: Summary) -> str:
 
 def labels(summary: Summary) -> dict[str, str]:
     """Baseline, or its fine-tuning on a schedule → its name as every table shows it."""
-    names = {entry.name: stamped(entry) for entry in summary.baselines}
+    scratch = {"from-scratch": "from-scratch AS-ORIGINAL"} if summary.benchmark.as_original else {}
+    names = scratch | {entry.name: stamped(entry) for entry in summary.baselines}
     pairs = [name.partition(BESIDE) for name in summary.benchmark.tuned]
     return names | {
         f"{backbone}{beside}{schedule}": f"{names.get(backbone, backbone)}{beside}{schedule}"

@@ -81,6 +81,8 @@ class BenchmarkInfo:
     """Every schedule but the plain one, and what it changes."""
     whole: bool = False
     """Whether the tasks of the sequence are trained on with every case, so that none of them is measured."""
+    as_original: bool = False
+    """Every model was chosen by the cases that are reported."""
 
     def replicates(self, protocol: str) -> tuple[Replicate, ...]:
         """What a number of a protocol is averaged over: seeds, and orders where it has them."""

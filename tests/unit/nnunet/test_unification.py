@@ -8,8 +8,10 @@ import shutil
 import pytest
 
 from clbench.errors import ClbenchError
-from clbench.job.prepare import Prepared
+from clbench.job.prepared import Prepared
+from clbench.nnunet.labels import LabelScheme
 from clbench.nnunet.planning import Backbone, fingerprint_case
+from clbench.nnunet.reading import read_case
 from clbench.nnunet.unification import Dataset, shared_plan
 from clbench.plan import PlanPolicy
 
@@ -102,7 +104,9 @@ def liver(tiny_run, tmp_path, monkeypatch):
     images = [raw / "imagesTr" / f"{name}_0000.nii" for name in task.train]
     labels = [raw / "labelsTr" / f"{name}.nii" for name in task.train]
     cases = tuple(
-        fingerprint_case([str(image)], str(label), description, 500)
+        fingerprint_case(
+            read_case([str(image)], str(label), description, LabelScheme({"any": (1,)}, {"any": 1})), 500
+        )
         for image, label in zip(images, labels, strict=True)
     )
     return Dataset(description, images[0], cases)
