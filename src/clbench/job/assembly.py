@@ -13,7 +13,7 @@ from torch import nn
 
 from clbench.data.splits import training_cases
 from clbench.job.method import load_method, naming
-from clbench.job.trainee import BEGIN, DECK, INITIALISE, METHOD, TRAIN, Trainee, load_model, read_memory
+from clbench.job.trainee import AUGMENT, BEGIN, DECK, INITIALISE, METHOD, TRAIN, Trainee, load_model, read_memory
 from clbench.methods.base import Context, Method
 from clbench.network.batch import Batch, Key
 from clbench.network.heads import MultiHeadNetwork, Output, Weights, overwrite
@@ -23,6 +23,7 @@ from clbench.nnunet.loader import CaseLibrary, PatchLoader, plain_loader, traini
 from clbench.training.deck import Deck
 from clbench.training.randomness import seed_all
 from clbench.training.stage import Schedule, Stage
+from clbench.training.supply import Load, Supply, Workers
 
 
 def assemble(trainee: Trainee) -> tuple[Stage, Method, CaseLibrary]:
@@ -35,7 +36,7 @@ def assemble(trainee: Trainee) -> tuple[Stage, Method, CaseLibrary]:
     tasks = trainee.prepared.tasks
     cases = {task: tasks[task].train for task in spec.so_far}
     own = {task: training_cases(tasks[task].train, spec.fraction, spec.seed) for task in spec.tasks}
-    library = CaseLibrary({task: tasks[task].preprocessed for task in spec.so_far})
+    library = CaseLibrary({task: tasks[task].preprocessed for task in spec.so_far}, trainee.workers)
     method = load_method(Path(trainee.job.method_file), spec.settings)
     training = training_loader(library, parts, spec.mirror)
     loss = parts.loss(network.ignored)
@@ -50,20 +51,31 @@ def assemble(trainee: Trainee) -> tuple[Stage, Method, CaseLibrary]:
     seed_all(trainee.stream(TRAIN))
     deck = Deck(own, trainee.stream(DECK))
     stage = Stage(
-        network, loss, schedule, method, deck, _batches(trainee, training), trainee.device, merge
-    )
+        network, loss, schedule, method, deck, _batches(trainee, training), trainee.device, merge,
+        _supply(trainee, training),
+    )  # fmt: skip
     stage.seconds = begun
     return stage, method, library
 
 
 def _batches(trainee: Trainee, loader: PatchLoader) -> Callable[[Sequence[Key]], Batch]:
     """Loads patches where the stage trains, their labels numbered as its heads do."""
+    load = _on_cpu(trainee, loader)
+    return lambda keys: trainee.place(load(tuple(keys)))
+
+
+def _on_cpu(trainee: Trainee, loader: PatchLoader) -> Load:
     shift = trainee.shift
+    return lambda keys: loader.load(keys).in_classes(shift)
 
-    def load(keys: Sequence[Key]) -> Batch:
-        return loader.load(keys).in_classes(shift).to(trainee.device, trainee.memory_format)
 
-    return load
+def _supply(trainee: Trainee, loader: PatchLoader) -> Supply:
+    """Who makes the training's batches: workers where there are some."""
+    if not trainee.workers:
+        return Supply(_batches(trainee, loader))
+    print(f"{trainee.workers} workers load ahead of the training", flush=True)
+    pin = trainee.device.type == "cuda"
+    return Workers(_on_cpu(trainee, loader), trainee.place, trainee.workers, trainee.stream(AUGMENT), pin)
 
 
 def _network(trainee: Trainee) -> MultiHeadNetwork:

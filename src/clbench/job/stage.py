@@ -12,6 +12,7 @@ from clbench.job.prepare import Prepared
 from clbench.job.progress import Progress
 from clbench.job.train import train
 from clbench.job.trainee import Trainee
+from clbench.nnunet.loader import workers_on
 from clbench.plan import Job, Plan, StageSpec
 from clbench.store import Json, Store
 
@@ -23,6 +24,7 @@ def run_stage(plan: Plan, job: Job, store: Store) -> Json:
         The ``result`` document: measurements, cost, evidence.
     """
     torch.set_num_threads(1)
+    torch.backends.cudnn.benchmark = True  # as nnU-Net does; only CUDA cares
     trainee = trainee_of(job, store)
     progress = Progress(trainee.folder, trainee.spec.epochs + cases_to_evaluate(trainee))
     trained = _trained(trainee) or train(trainee, progress)
@@ -42,7 +44,8 @@ def trainee_of(job: Job, store: Store) -> Trainee:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     parent = store.job(job.parents[1]) if len(job.parents) > 1 else None
     prepared = Prepared(store.job(job.parents[0]))
-    return Trainee(job, StageSpec.model_validate(job.spec), store.job(job.id), parent, prepared, device)
+    spec, folder = StageSpec.model_validate(job.spec), store.job(job.id)
+    return Trainee(job, spec, folder, parent, prepared, device, workers_on(device))
 
 
 def _trained(trainee: Trainee) -> Json | None:

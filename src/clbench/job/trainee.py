@@ -9,12 +9,13 @@ import torch
 
 from clbench.errors import CorruptArtifact
 from clbench.job.prepare import Prepared
+from clbench.network.batch import Batch
 from clbench.nnunet import checkpoint
 from clbench.nnunet.parts import NnunetParts
 from clbench.plan import Job, StageSpec
 from clbench.store import JobFolder
 
-INITIALISE, BEGIN, TRAIN, DECK, METHOD = range(5)
+INITIALISE, BEGIN, TRAIN, DECK, METHOD, AUGMENT = range(6)
 """What a stage draws random numbers for: each has a stream of its own, so that none disturbs another."""
 
 
@@ -29,6 +30,7 @@ class Trainee:
         parent: the previous stage's folder, if there is one.
         prepared: the benchmark's data.
         device: where it trains.
+        workers: processes that load batches ahead of the training; 0 means none but its own.
     """
 
     job: Job
@@ -37,6 +39,7 @@ class Trainee:
     parent: JobFolder | None
     prepared: Prepared
     device: torch.device
+    workers: int = 0
 
     def parts(self, task: str) -> NnunetParts:
         """nnU-Net's parts for a task by itself."""
@@ -64,6 +67,10 @@ class Trainee:
     def memory_format(self) -> torch.memory_format:
         """Channels last is faster on CPU; on CUDA as nnU-Net does."""
         return torch.contiguous_format if self.device.type == "cuda" else torch.channels_last_3d
+
+    def place(self, batch: Batch) -> Batch:
+        """A batch where and as the network takes it."""
+        return batch.to(self.device, self.memory_format)
 
     def stream(self, purpose: int) -> list[int]:
         """The seed of one of the stage's random streams."""

@@ -139,7 +139,12 @@ class Method:
         return 1.0
 
     def draw(self, iteration: int, keys: tuple[Key, ...]) -> tuple[Key, ...]:
-        """Replace cases of the batch that is about to be loaded."""
+        """Replace cases of the batch that is about to be loaded.
+
+        Asked once per iteration, in order. Where workers load, that is some iterations ahead of the training, and
+        how many depends on their number: go by the iteration, the cases and random numbers that no other hook
+        takes from, not by what training has changed.
+        """
         return keys
 
     def relabel(self, batch: Batch) -> Batch:

@@ -43,3 +43,7 @@ class Batch:
         """The batch on another device; the images in another memory format."""
         data = self.data.to(device, non_blocking=True, memory_format=memory_format)
         return Batch(data, tuple(t.to(device, non_blocking=True) for t in self.target), self.keys)
+
+    def pin_memory(self) -> Batch:
+        """The batch in page-locked memory, from which copies to CUDA are asynchronous."""
+        return Batch(self.data.pin_memory(), tuple(t.pin_memory() for t in self.target), self.keys)

@@ -5,32 +5,57 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
+import torch
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from nnunetv2.training.dataloading import data_loader
 from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
+from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 
+from clbench.errors import CorruptArtifact
 from clbench.network.batch import Batch, Key
 from clbench.nnunet.parts import NnunetParts
 
 CACHE_BYTES = 256 * 2**20
+UNREADABLE = (OSError, RuntimeError, ValueError, LookupError, EOFError, UnpicklingError)
+"""What Blosc2, NumPy and pickle raise over a file that is missing, cut short or damaged."""
 
 
 class CaseLibrary:
     """Preprocessed cases of several tasks by ``(task, case)``; small ones stay in memory once read."""
 
-    def __init__(self, folders: Mapping[str, Path]) -> None:
+    def __init__(self, folders: Mapping[str, Path], workers: int = 0) -> None:
+        """Open nothing yet.
+
+        Args:
+            folders: of preprocessed cases, by task.
+            workers: processes that will each have a copy of this library, and share the memory for its cases.
+        """
+        self._folders = dict(folders)
         self._datasets = {task: nnUNetDatasetBlosc2(str(folder), []) for task, folder in folders.items()}
         self._cache: dict[Key, tuple[Any, Any, None, dict[str, Any]]] = {}
-        self._room = CACHE_BYTES
+        self._room = CACHE_BYTES // max(1, workers)
         self.identifiers: list[Key] = []
 
     def load_case(self, key: Key) -> tuple[Any, Any, None, dict[str, Any]]:
-        """Image ``(C, X, Y, Z)``, label ``(1, X, Y, Z)``, nothing, and nnU-Net's properties of a case."""
+        """Image ``(C, X, Y, Z)``, label ``(1, X, Y, Z)``, nothing, and nnU-Net's properties of a case.
+
+        Raises:
+            CorruptArtifact: the case can't be read.
+        """
         if key in self._cache:
             return self._cache[key]
+        try:
+            return self._read(key)
+        except UNREADABLE as error:
+            task, case = key
+            file = self._folders[task] / f"{case}.b2nd"
+            raise CorruptArtifact(file, f"case {case} of {task} can't be read ({error})") from error
+
+    def _read(self, key: Key) -> tuple[Any, Any, None, dict[str, Any]]:
         task, case = key
         data, seg, _, properties = self._datasets[task].load_case(case)
         size = data.nbytes + seg.nbytes
@@ -101,3 +126,12 @@ def training_loader(library: CaseLibrary, parts: NnunetParts, mirror: bool) -> P
 def plain_loader(library: CaseLibrary, parts: NnunetParts) -> PatchLoader:
     """A loader without augmentation, as importance estimates take it."""
     return PatchLoader(library, parts, parts.plain_transforms())
+
+
+def workers_on(device: torch.device) -> int:
+    """Processes that load for a training: on CUDA as many as nnU-Net takes, on the CPU none.
+
+    On a CPU jobs side by side use the cores; ``nnUNet_n_proc_DA``, which many users of nnU-Net have set for good,
+    would change the order in which augmentation draws, and thereby the results.
+    """
+    return int(get_allowed_n_proc_DA()) if device.type == "cuda" else 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from clbench.network.heads import MultiHeadNetwork, Output
 from clbench.network.losses import stage_loss
 from clbench.training.deck import Deck
 from clbench.training.randomness import random_state, set_random_state
+from clbench.training.supply import Order, Supply
 
 CLIP = 12.0
 
@@ -70,6 +71,7 @@ class Stage:
         load: Callable[[tuple[Key, ...]], Batch],
         device: torch.device,
         merge_background: bool = False,
+        supply: Supply | None = None,
     ) -> None:
         """Bind the parts together; heads that are frozen are left out of the optimiser.
 
@@ -83,6 +85,7 @@ class Stage:
             device: where to train; autocast and gradient scaling as nnU-Net does, on CUDA alone.
             merge_background: whether classes of a joined softmax that a patch's task does not label count as
                 its background.
+            supply: who calls ``load``, or does so in other processes ahead of time; None means this one.
         """
         self.network, self.loss, self.schedule, self.method = network, loss, schedule, method
         self.deck, self.load, self.device = deck, load, device
@@ -92,7 +95,11 @@ class Stage:
             self.parameters, schedule.lr, schedule.momentum, weight_decay=schedule.weight_decay, nesterov=True
         )
         method.begin_training(self.optimizer)
-        self.scaler = torch.amp.GradScaler("cuda") if device.type == "cuda" else None
+        self.mixed = device.type == "cuda"
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.mixed)
+        self.supply = supply or Supply(load)
+        self._batches: Iterator[Batch] | None = None
+        self._drawn: deque[Order] = deque()
         self.epoch = 0
         self.losses: list[float] = []
         self.seconds = 0.0
@@ -105,9 +112,12 @@ class Stage:
         """
         start = time.perf_counter()
         self.network.train()
-        losses = [self._iteration(i) for i in self._iterations()]
-        self.losses.append(float(torch.stack(losses).mean()))
+        with self.supply.watched():
+            losses = [self._iteration(i) for i in self._iterations()]
+            self.losses.append(float(torch.stack(losses).mean()))
         self.epoch += 1
+        if self.epoch == self.schedule.epochs:
+            self._batches = None  # which ends the workers
         self.seconds += time.perf_counter() - start
         if not self._finite() or self.method.diverging(self.losses[0]):
             raise Diverged(self._post_mortem())
@@ -130,10 +140,29 @@ class Stage:
         return range(first, first + self.schedule.iterations)
 
     def _iteration(self, iteration: int) -> torch.Tensor:
-        keys = self.method.draw(iteration, self.deck.draw(self.schedule.batch))
+        batch = self._next_batch()
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.rate(self.epoch, iteration) * self.method.rate(iteration)
-        return self.step(self.method.relabel(self.load(keys)), iteration)
+        return self.step(self.method.relabel(batch), iteration)
+
+    def _next_batch(self) -> Batch:
+        if self._batches is None:
+            self._batches = self.supply.batches(self._orders())
+        batch = next(self._batches)
+        self._drawn.popleft()
+        return batch
+
+    def _orders(self) -> Iterator[Order]:
+        """The cases of all iterations to come: those drawn before a kill and not trained on, then new ones.
+
+        Workers draw some way ahead, but never beyond the last iteration: a method counts what it draws.
+        """
+        yield from tuple(self._drawn)
+        first = self.epoch * self.schedule.iterations + len(self._drawn)
+        for iteration in range(first, self.schedule.epochs * self.schedule.iterations):
+            keys = self.method.draw(iteration, self.deck.draw(self.schedule.batch))
+            self._drawn.append((iteration, keys))
+            yield iteration, keys
 
     def step(self, batch: Batch, iteration: int) -> torch.Tensor:
         """One optimiser step on one batch; returns the detached loss.
@@ -143,21 +172,15 @@ class Stage:
         """
         lr = self.optimizer.param_groups[0]["lr"]
         self.optimizer.zero_grad(set_to_none=True)
-        with self._autocast():
+        with torch.autocast(self.device.type, enabled=self.mixed):
             output = self.network(batch.data, batch.tasks)
             loss = self.method.loss(batch, output, self.task_loss(batch, output))
-        if self.scaler is None:
-            loss.backward()
-        else:
-            self.scaler.scale(loss).backward()
-            self.scaler.unscale_(self.optimizer)
+        self.scaler.scale(loss).backward()
+        self.scaler.unscale_(self.optimizer)
         self.method.after_backward(iteration, lr)
         nn.utils.clip_grad_norm_(self.parameters, CLIP)
-        if self.scaler is None:
-            self.optimizer.step()
-        else:
-            self.scaler.step(self.optimizer)
-            self.scaler.update()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         self.method.after_step(iteration, lr)
         return loss.detach()
 
@@ -165,17 +188,15 @@ class Stage:
         """nnU-Net's loss of a batch, each patch by its own head, or by its own part of a joined softmax."""
         return stage_loss(self.loss, self.network, output, batch, self.merge_background)
 
-    def _autocast(self) -> AbstractContextManager[Any]:
-        return torch.autocast("cuda", enabled=True) if self.device.type == "cuda" else nullcontext()
-
     def state(self) -> dict[str, Any]:
         """Everything that an exact resume needs, at the end of an epoch."""
         return {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "scaler": None if self.scaler is None else self.scaler.state_dict(),
+            "scaler": self.scaler.state_dict(),
             "method": self.method.state(),
             "deck": self.deck.state(),
+            "drawn": [(iteration, [list(key) for key in keys]) for iteration, keys in self._drawn],
             "random": random_state(),
             "epoch": self.epoch,
             "losses": list(self.losses),
@@ -186,9 +207,10 @@ class Stage:
         """Go on where ``state`` was taken, to the same bits on CPU."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
-        if self.scaler is not None:
-            self.scaler.load_state_dict(state["scaler"])
+        self.scaler.load_state_dict(state["scaler"])
         self.method.load_state(state["method"])
         self.deck.load_state(state["deck"])
+        self._drawn = deque((i, tuple((task, case) for task, case in keys)) for i, keys in state["drawn"])
+        self._batches = None
         set_random_state(state["random"])
         self.epoch, self.losses, self.seconds = state["epoch"], list(state["losses"]), state["seconds"]
