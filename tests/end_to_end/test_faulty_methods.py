@@ -26,6 +26,12 @@ class Faulty(Method):
 
     {hook}
 '''
+HUNGRY = '''def after_backward(self, iteration, lr):
+        self.bases = {{"a": torch.zeros(2**18)}}
+        raise torch.OutOfMemoryError({said!r})
+'''
+SAID = ("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 7.79 GiB of which 1.00 GiB is "
+        "free. If reserved but unallocated memory is large try setting PYTORCH_ALLOC_CONF")
 KILLED = '''
     def after_step(self, iteration, lr):
         if iteration == 2 and not Path({marker!r}).exists():
@@ -53,7 +59,7 @@ title: Methods with a fault each
 extends: small
 sequence: [mini-liver, mini-spleen]
 protocols:
-  continual: {baselines: [finetune, not-finite, not-plain, no-memory, wrong-shape]}
+  continual: {baselines: [finetune, not-finite, not-plain, no-memory, wrong-shape, hungry]}
 """
 
 
@@ -62,6 +68,7 @@ def suite(tmp_path: Path, small_suite: Path) -> Path:
     """A suite with methods that have a fault each, and a benchmark of them beside plain fine-tuning."""
     folder = tmp_path / "suite"
     hooks = {name: hook for name, (hook, _) in HOOKS.items()}
+    hooks["hungry"] = HUNGRY.format(said=SAID)
     hooks["wrong-shape"] = KILLED.format(marker=str(tmp_path / "killed")).strip()
     for name, hook in hooks.items():
         method = name.replace("-", "_")
@@ -76,7 +83,7 @@ def _write(file: Path, text: str) -> None:
     file.write_text(text)
 
 
-def test_a_method_that_returns_what_can_not_be_kept_is_named_with_its_hook_and_so_is_a_wrong_shape_on_resume(
+def test_a_method_that_fails_is_named_with_its_hook_and_lack_of_memory_with_what_to_lower(
     program: Any, suite: Path, small_suite: Path
 ) -> None:
     words = ("run", "faulty", "--suite", suite, "--suite", small_suite)
@@ -87,6 +94,12 @@ def test_a_method_that_returns_what_can_not_be_kept_is_named_with_its_hook_and_s
     assert (first.code, again.code) == (3, 3)
     for _, message in HOOKS.values():
         assert message in first.err
+    assert (
+        "out of memory training stage 2 with hungry: patch 16 x 16 x 16, batch 2, features 4, 8, 8; the method "
+        "holds besides: counts 0.0 MiB, bases 1.0 MiB; torch says: CUDA out of memory. Tried to allocate 2.00 GiB. "
+        "GPU 0 has a total capacity of 7.79 GiB of which 1.00 GiB is free; lower backbone.patch, budget.batch or "
+        "backbone.features"
+    ) in first.err
     assert "method wrong_shape, load_state: RuntimeError: The size of tensor a (3) must match" in again.err
     report = (program.folder / "reports" / "faulty" / "report.md").read_text()
     assert "finetune" in report

@@ -44,6 +44,6 @@ def export(plan: Plan, job: Job, store: Store, target: Path, head: str | None = 
     network = load_network(trainee, "checkpoint_final")
     write_model(
         target, "checkpoint_final", trainee.predicting(task), on_cpu(network.nnunet_weights(task)),
-        saved["optimizer_state"], saved["current_epoch"], trainee.spec.mirror, {},
+        saved["optimizer_state"], saved["grad_scaler_state"] or {}, saved["current_epoch"], trainee.spec.mirror, {},
     )  # fmt: skip
     return task

@@ -48,6 +48,8 @@ def naming(method: str, hook: str) -> Iterator[None]:
     """
     try:
         yield
+    except torch.OutOfMemoryError:
+        raise
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         traceback.print_exc()
         raise MethodFailed(f"method {method}, {hook}: {type(error).__name__}: {error}") from error

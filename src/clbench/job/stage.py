@@ -8,6 +8,7 @@ import torch
 
 from clbench.errors import CorruptArtifact
 from clbench.job.evaluate import cases_to_evaluate, evaluate
+from clbench.job.memory import naming_memory
 from clbench.job.prepare import Prepared
 from clbench.job.progress import Progress
 from clbench.job.train import train
@@ -30,7 +31,8 @@ def run_stage(plan: Plan, job: Job, store: Store) -> Json:
     trained = _trained(trainee) or train(trainee, progress)
     progress.at("evaluating", trainee.spec.epochs)
     start = time.perf_counter()
-    measurements = evaluate(trainee, progress)
+    with naming_memory(trainee, "evaluating"):
+        measurements = evaluate(trainee, progress)
     cost = {**trained["cost"], "evaluate_seconds": time.perf_counter() - start}
     content = {
         "evaluation": job.evaluation, "measurements": measurements, "cost": cost, "evidence": trained["evidence"],

@@ -11,6 +11,7 @@ from typing import Any, cast
 import torch
 
 from clbench.job.assembly import assemble
+from clbench.job.memory import naming_memory
 from clbench.job.method import naming, require_finite, require_plain
 from clbench.job.progress import Progress
 from clbench.job.trainee import Trainee
@@ -29,7 +30,13 @@ def train(trainee: Trainee, progress: Progress) -> Json:
     Returns:
         The ``trained`` document: cost, evidence, loss per epoch, and the files it vouches for.
     """
-    stage, method, library = assemble(trainee)
+    with naming_memory(trainee, "beginning"):
+        stage, method, library = assemble(trainee)
+    with naming_memory(trainee, "training", stage):
+        return _train(trainee, progress, stage, method, library)
+
+
+def _train(trainee: Trainee, progress: Progress, stage: Stage, method: Method, library: CaseLibrary) -> Json:
     resume = trainee.folder.path / "resume.pth"
     _take_up(trainee, stage, resume)
     files: list[str] = []
@@ -73,7 +80,8 @@ def _write_model(trainee: Trainee, stage: Stage, name: str) -> list[str]:
     }  # fmt: skip
     written = checkpoint.write_model(
         trainee.folder.path / "model", name, trainee.predicting(task), on_cpu(network.nnunet_weights(task)),
-        stage.optimizer.state_dict(), stage.epoch, trainee.spec.mirror, {"clbench": kept},
+        stage.optimizer.state_dict(), stage.scaler.state_dict(), stage.epoch, trainee.spec.mirror,
+        {"clbench": kept},
     )  # fmt: skip
     return [f"model/{file}" for file in written]
 

@@ -35,6 +35,7 @@ def write_model(
     parts: NnunetParts,
     weights: Weights,
     optimizer: dict[str, Any],
+    scaler: dict[str, Any],
     epoch: int,
     mirror: bool,
     extra: dict[str, Any],
@@ -47,6 +48,7 @@ def write_model(
         parts: the plan and the task the network's own segmentation layers belong to.
         weights: the network's full state dict under nnU-Net's keys.
         optimizer: the optimiser's state dict.
+        scaler: the gradient scaler's; empty where there was none at work.
         epoch: epochs trained.
         mirror: whether inference may mirror.
         extra: more keys, which nnU-Net ignores.
@@ -57,7 +59,7 @@ def write_model(
     checkpoint = {
         "network_weights": weights,
         "optimizer_state": optimizer,
-        "grad_scaler_state": None,
+        "grad_scaler_state": scaler or None,
         "logging": {},
         "_best_ema": None,
         "current_epoch": epoch,

@@ -1,0 +1,85 @@
+"""What to lower when an accelerator's memory does not hold a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from clbench.errors import ClbenchError
+from clbench.job.trainee import Trainee
+from clbench.methods.base import Context, Method
+from clbench.network.heads import MultiHeadNetwork
+from clbench.training.stage import Stage
+
+
+class OutOfMemory(ClbenchError):
+    """The accelerator's memory is too small; the message says what fills it and what to lower."""
+
+    exit_code = 3
+
+
+@contextmanager
+def naming_memory(trainee: Trainee, doing: str, stage: Stage | None = None) -> Iterator[None]:
+    """Answer an accelerator's lack of memory with what fills it.
+
+    Args:
+        trainee: what is trained or evaluated.
+        doing: ``training`` or ``evaluating``.
+        stage: its training, if that has begun.
+
+    Raises:
+        OutOfMemory: in place of torch's error, whose message, with the bytes asked and in all, is part of it.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemory(_explain(trainee, doing, stage, str(error))) from error
+
+
+def _explain(trainee: Trainee, doing: str, stage: Stage | None, said: str) -> str:
+    spec, configuration = trainee.spec, trainee.parts(trainee.spec.tasks[0]).configuration
+    patch = " x ".join(map(str, configuration.patch_size))
+    features = ", ".join(map(str, configuration.network_arch_init_kwargs["features_per_stage"]))
+    held = {} if stage is None else own_bytes(stage.method, stage.network)
+    extra = ", ".join(f"{name} {size / 2**20:.1f} MiB" for name, size in held.items())
+    sentences = [
+        f"out of memory {doing} stage {spec.stage} with {spec.method}: patch {patch}, batch {spec.batch}, features "
+        f"{features}",
+        f"the method holds besides: {extra}" if extra else "",
+        f"torch says: {said.split('. If reserved')[0].strip()}",
+        "lower backbone.patch, budget.batch or backbone.features, in this order of what costs least, or take a "
+        "larger device; see that no other program uses this one",
+    ]
+    return "; ".join(sentence for sentence in sentences if sentence)
+
+
+def own_bytes(method: Method, network: MultiHeadNetwork) -> dict[str, int]:
+    """Bytes of the tensors that each attribute of a method holds; the stage's network is not the method's.
+
+    A copy of the network as teacher, importance, anchors, bases, a stored gradient: whatever it keeps.
+    """
+    seen = {tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers())}
+    sizes: dict[str, int] = {}
+    for name, value in vars(method).items():
+        for tensor in _tensors(value):
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in seen:
+                seen.add(storage.data_ptr())
+                sizes[name] = sizes.get(name, 0) + storage.nbytes()
+    return sizes
+
+
+def _tensors(value: Any, depth: int = 3) -> Iterator[torch.Tensor]:
+    """Tensors in modules, collections and plain objects, some levels deep."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, nn.Module):
+        yield from (*value.parameters(), *value.buffers())
+    elif depth and not isinstance(value, Context | type):
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+        for one in (*inner, *getattr(value, "__dict__", {}).values()):
+            yield from _tensors(one, depth - 1)
