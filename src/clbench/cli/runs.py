@@ -1,4 +1,4 @@
-"""plan, run, status, report, job: what becomes of a benchmark."""
+"""run, status, report, job: what becomes of a benchmark."""
 
 from __future__ import annotations
 
@@ -11,57 +11,16 @@ import click
 from rich.console import Console
 
 from clbench.cli.options import PATH, json_option, out_option, store_option, suite_option
+from clbench.cli.planning import duration
 from clbench.errors import ClbenchError
-from clbench.execute.estimate import chains
 from clbench.execute.run import Outcome
 from clbench.execute.watch import last_lines
-from clbench.plan import Plan
 from clbench.report.document import terminal_report
 from clbench.results.model import Summary
 from clbench.run import Places, finished, read_plan, read_plan_file, report, run
 from clbench.store import Store
 
 RUN = click.argument("run_folder", metavar="RUN", type=PATH)
-
-
-@click.command("plan")
-@click.argument("benchmark")
-@suite_option
-@store_option
-@json_option
-def plan_command(benchmark: str, suites: tuple[Path, ...], store: Path, as_json: bool) -> None:
-    """Say what running BENCHMARK would do, and do nothing.
-
-    BENCHMARK is a name that `clbench list` gives, or the path of a YAML file.
-    """
-    plan = Places(suites, store).plan(benchmark)
-    done = finished(plan, Store(store), Console(stderr=True))
-    if as_json:
-        jobs = [{**job.model_dump(mode="json"), "cached": job.id in done} for job in plan.jobs]
-        click.echo(json.dumps({"jobs": jobs, "uses": [use.model_dump() for use in plan.uses]}, indent=1))
-        return
-    for job in plan.jobs:
-        click.echo(f"{'cached' if job.id in done else _duration(job.seconds):>8}  {job.title}")
-    click.echo(_estimate(plan, done))
-
-
-def _estimate(plan: Plan, done: set[str]) -> str:
-    left = {job.id: job for job in plan.jobs if job.id not in done}
-    counts = f"\n{len(plan.jobs)} jobs for {len(plan.uses)} results; {len(done)} cached, {len(left)} to do"
-    if not left:
-        return counts
-    seconds = {id: job.seconds for id, job in left.items()}
-    return (
-        f"{counts}\nabout {_duration(sum(seconds.values()))} of one CPU core, and no sooner than "
-        f"{_duration(max(chains(left, seconds).values()))} however many there are "
-        f"(a rough estimate from patch size and channels)"
-    )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
 
 
 @click.command("run")
@@ -128,7 +87,7 @@ def status_command(run_folder: Path, as_json: bool) -> None:
         log = store.job(job.id).log
         click.echo(f"begun, not finished: {job.title}\n    {''.join(last_lines(log, 1))}\n    log: {log}")
     if left:
-        click.echo(f"about {_duration(sum(job.seconds for job in left))} of one CPU core left")
+        click.echo(f"about {duration(sum(job.seconds for job in left))} of one CPU core left")
 
 
 @click.command("report")

@@ -7,7 +7,6 @@ from pathlib import Path
 from clbench.errors import ClbenchError, CorruptArtifact, MissingEnvironment
 from clbench.job.evaluate import load_network
 from clbench.job.stage import trainee_of
-from clbench.job.train import on_cpu
 from clbench.job.trainee import load_model
 from clbench.nnunet.checkpoint import write_model
 from clbench.plan import Job, Plan
@@ -43,7 +42,7 @@ def export(plan: Plan, job: Job, store: Store, target: Path, head: str | None = 
         raise ClbenchError(f"{job.title} has no head {task!r}; it has {', '.join(sorted(known))}")
     network = load_network(trainee, "checkpoint_final")
     write_model(
-        target, "checkpoint_final", trainee.predicting(task), on_cpu(network.nnunet_weights(task)),
+        target, "checkpoint_final", trainee.predicting(task), network.nnunet_weights(task),
         saved["optimizer_state"], saved["grad_scaler_state"] or {}, saved["current_epoch"], trainee.spec.mirror, {},
     )  # fmt: skip
     return task

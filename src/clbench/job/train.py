@@ -16,7 +16,7 @@ from clbench.job.method import naming, require_finite, require_plain
 from clbench.job.progress import Progress
 from clbench.job.trainee import Trainee
 from clbench.methods.base import Method
-from clbench.network.heads import Weights
+from clbench.network.heads import copied
 from clbench.network.own import OwnWeights
 from clbench.nnunet import checkpoint
 from clbench.nnunet.loader import CaseLibrary
@@ -74,21 +74,16 @@ def _write_memory(trainee: Trainee, method: Method) -> list[str]:
 def _write_model(trainee: Trainee, stage: Stage, name: str) -> list[str]:
     network, task = stage.network, trainee.spec.tasks[0]
     kept = {
-        "heads": {known: on_cpu(network.head_weights(known)) for known in network.heads},
+        "heads": {known: copied(network.head_weights(known)) for known in network.heads},
         "own": {known: cast(OwnWeights, own).content() for known, own in network.own.items()},
-        "shared": on_cpu(network.shared_of(task)), "stage": trainee.spec.stage,
+        "shared": copied(network.shared_of(task)), "stage": trainee.spec.stage,
     }  # fmt: skip
     written = checkpoint.write_model(
-        trainee.folder.path / "model", name, trainee.predicting(task), on_cpu(network.nnunet_weights(task)),
+        trainee.folder.path / "model", name, trainee.predicting(task), network.nnunet_weights(task),
         stage.optimizer.state_dict(), stage.scaler.state_dict(), stage.epoch, trainee.spec.mirror,
         {"clbench": kept},
     )  # fmt: skip
     return [f"model/{file}" for file in written]
-
-
-def on_cpu(weights: Weights) -> Weights:
-    """Copies as checkpoints hold them."""
-    return {name: value.cpu().contiguous() for name, value in weights.items()}
 
 
 def _account(trainee: Trainee, stage: Stage, method: Method, library: CaseLibrary) -> Json:

@@ -180,8 +180,8 @@ class MultiHeadNetwork(nn.Module):
         if task in self.own:
             trunk = copy.deepcopy(trunk)
             overwrite(trunk, cast(OwnWeights, self.own[task]).tensors(self.trunk_parameters()))
-        named = {name: value.detach().clone() for name, value in trunk.state_dict().items()}
-        return named | {HEAD_PREFIX + name: value for name, value in self._softmax(task).items()}
+        head = copied(self._softmax(task))
+        return copied(trunk.state_dict()) | {HEAD_PREFIX + name: value for name, value in head.items()}
 
     def shared_of(self, task: str) -> Weights:
         """The shared tensors in whose place ``nnunet_weights`` has the task's own."""
@@ -206,6 +206,18 @@ def overwrite(module: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
     parameters = dict(module.named_parameters())
     for name, value in tensors.items():
         parameters[name].copy_(value)
+
+
+def copied(weights: Weights) -> Weights:
+    """Contiguous copies on the CPU; nnU-Net's aliases, which name a tensor twice and thrice, share one."""
+    copies: Weights = {}
+    by_place: dict[tuple[int, torch.Size], torch.Tensor] = {}
+    for name, value in weights.items():
+        place = (value.data_ptr(), value.shape)
+        if place not in by_place:
+            by_place[place] = torch.empty(value.shape, dtype=value.dtype).copy_(value.detach())
+        copies[name] = by_place[place]
+    return copies
 
 
 def weights_of(head: nn.Module) -> Weights:
