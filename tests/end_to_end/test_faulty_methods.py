@@ -94,7 +94,6 @@ def test_a_method_that_fails_is_named_with_its_hook_and_lack_of_memory_with_what
     assert (first.code, again.code) == (3, 3)
     for _, message in HOOKS.values():
         assert message in first.err
-    print(first.err)
     assert (
         "out of memory training stage 2 with hungry: patch 16 x 16 x 16, batch 2, features 4, 8, 8; the method "
         "holds besides: counts 0.0 MiB, bases 1.0 MiB; torch says: CUDA out of memory. Tried to allocate 2.00 GiB. "

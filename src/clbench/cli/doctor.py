@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +20,17 @@ from clbench.store import write_atomic
 
 Check = tuple[str, bool, str]
 LEAST_GB = 2.0
+SHARED_MEMORY = Path("/dev/shm")
+WORKERS, BATCH_MB = 12, 30
+"""nnU-Net's default number of loading workers, and a batch of two patches of 128 voxels a side with its targets."""
+LOOK_AT_CUDA = """
+import torch
+try:
+    torch.cuda.init()
+    print(torch.version.cuda, torch.cuda.device_count(), "", sep="|")
+except Exception as error:
+    print(torch.version.cuda, 0, str(error).splitlines()[0], sep="|")
+"""
 
 
 @click.command("doctor")
@@ -41,7 +55,9 @@ def _checks(store: Path) -> Iterator[Check]:
     yield _versions()
     yield "machine", True, f"{found['processor']}, {found['cores']} cores, {found['memory_gb']} GB"
     devices = found["accelerators"]
-    yield "accelerator", True, ", ".join(devices) or "none; training runs on the CPU, one thread a job"
+    yield _attempt("accelerator", lambda: _accelerator(devices))
+    if devices:
+        yield _attempt("shm", lambda: _shared_memory(shutil.disk_usage(SHARED_MEMORY).free))
     yield _attempt("store", lambda: _disk(store))
     yield _attempt("anatomy", _anatomy)
     yield _attempt("definitions", _definitions)
@@ -60,6 +76,57 @@ def _attempt(name: str, check: Callable[[], str]) -> Check:
         return name, True, check()
     except (ClbenchError, OSError) as error:
         return name, False, str(error)
+
+
+def _accelerator(devices: list[str]) -> str:
+    """What torch makes of the devices that the driver lists; torch is asked in a process of its own."""
+    if not devices:
+        return "none; training runs on the CPU, one thread a job"
+    asked = subprocess.run([sys.executable, "-c", LOOK_AT_CUDA], capture_output=True, text=True)
+    said = (asked.stdout.strip() or f"None|0|{asked.stderr.strip()}").split("|", 2)
+    return _usable(devices, said[0], int(said[1]), said[2])
+
+
+def _usable(devices: list[str], built_for: str, count: int, error: str) -> str:
+    """In words, that torch can use the devices.
+
+    Args:
+        devices: name, memory and driver of each, as the driver lists them.
+        built_for: the CUDA version that torch was built for; ``None`` if it was built without.
+        count: devices that torch sees.
+        error: what torch said when it looked.
+
+    Raises:
+        MissingEnvironment: it can't; the message says whether torch or the driver is the wrong one.
+    """
+    listed = ", ".join(devices)
+    if count:
+        return listed
+    if built_for == "None":
+        raise MissingEnvironment(
+            f"{listed}: but this torch is built without CUDA; install one that is built for it (pytorch.org)"
+        )
+    raise MissingEnvironment(
+        f"{listed}: but torch, built for CUDA {built_for}, can't use it ({error or 'it sees no device'}); "
+        f"update the driver to one for CUDA {built_for}, or install a torch that is built for an older CUDA"
+    )
+
+
+def _shared_memory(free: int) -> str:
+    """Whether the batches that loading workers have ready fit in shared memory.
+
+    Raises:
+        MissingEnvironment: they don't.
+    """
+    workers = int(os.environ.get("nnUNet_n_proc_DA", WORKERS))  # noqa: SIM112 nnU-Net spells it so
+    needed = max(1, workers) * 2 * BATCH_MB * 1e6
+    if free < needed:
+        raise MissingEnvironment(
+            f"{SHARED_MEMORY} has {free / 1e6:.0f} MB free, and {workers} loading workers put about "
+            f"{needed / 1e6:.0f} MB there; give a container more (docker run --shm-size 8g), or set nnUNet_n_proc_DA "
+            f"to fewer workers"
+        )
+    return f"{free / 1e9:.0f} GB for batches of loading workers"
 
 
 def _disk(store: Path) -> str:

@@ -96,7 +96,7 @@ def _timed(network: Network, batch: int) -> Step | None:
 
 def _by_baseline(plan: Plan, done: set[str], costs: dict[str, Cost]) -> str:
     """One line per protocol and baseline; a job that several need is counted where it first occurs."""
-    users: dict[str, list[tuple[str, str]]] = {job.id: [("prepare", "")] for job in plan.jobs if job.kind == "prepare"}
+    users = {job.id: [("prepare", "")] for job in plan.jobs if job.kind == "prepare"}
     for use in plan.uses:
         users.setdefault(use.job, []).append((use.protocol, use.baseline))
     lines = dict.fromkeys(pair for pairs in users.values() for pair in pairs)

@@ -23,7 +23,7 @@ PATCHES_IN_IMAGE = 4
 """A median image of ``3d_lowres``, in patches: nnU-Net lowers the resolution until a patch is a quarter of it."""
 MODEL = 8
 """Bytes a parameter of a model on disk: weight and momentum, float32."""
-BUFFERS = {"ewc": 2.0, "mas": 2.0, "si": 1.0, "rwalk": 3.0, "blip": 1.3, "gpm": 8.0}
+BUFFERS = {"ewc": 1.0, "mas": 1.0, "si": 1.0, "rwalk": 3.0, "blip": 1.3, "gpm": 8.0}
 """What a method leaves for the next stage, in float32 numbers per parameter, where it leaves anything large."""
 
 
