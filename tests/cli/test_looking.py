@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ def test_plan_counts_jobs_and_results_and_writes_nothing(call: Any, tmp_path: Pa
 
     assert code == 0
     # prepare, three trainings alone (the first is stage 1 of every sequence), joint, two stages of three baselines
-    assert "\n11 jobs for 13 results; 0 cached, 11 to do\nabout " in out
+    assert "\n11 jobs for 13 results; 0 cached, 11 to do; 3 results take a job that another has too\nabout " in out
     assert len(out.partition("\n\n")[0].splitlines()) == 11
     assert list(tmp_path.iterdir()) == []
 
@@ -149,13 +150,53 @@ def test_a_plan_takes_a_definition_by_its_path(call: Any) -> None:
     assert call("plan", file)[1] == call("plan", "ci")[1]
 
 
-def test_seven_organs_can_be_planned_without_its_data(call: Any) -> None:
-    code, out, _ = call("plan", "seven-organs")
+def test_seven_organs_is_planned_without_its_data_summed_up_by_baseline_with_costs_and_what_is_missing(
+    call: Any, tmp_path: Path
+) -> None:
+    code, out, err = call("plan", "seven-organs")
+
+    assert (code, err) == (0, "")
+    table = {tuple(line.split()[:2]): line.split() for line in out.splitlines()}
+    assert table["continual", "ewc"][2:6] == ["18", "15", "3", "0"], "results, jobs, shared, cached"
+    assert table["transfer", "replay"][2:6] == ["12", "12", "0", "0"]
+    assert sum(float(line[-1]) for line in table.values() if line[:1] == ["continual"]) > 30, "GPU hours"
+    assert "of one GPU, and no sooner than" in out
+    assert "a step takes 60.1 ms (an estimate: an A100" in out
+    assert "memory a job: about 8 GB on the GPU" in out
+    assert "\ndisk: about 1" in out
+    catalogue = Catalogue.open()
+    for task in ("msd-liver", "msd-lung", "msd-pancreas", "msd-spleen", "msd-colon", "kits21", "msd-hepaticvessel"):
+        line = next(line for line in out.splitlines() if line.startswith(f"  {task}: "))
+        assert getattr(catalogue.task(task).source, "licence", "no licence") in line
+    assert "`clbench run` would end with exit code 4 at once" in out
+    assert len(out.splitlines()) < 50
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_job_of_a_large_plan_is_listed_when_it_is_asked_for(call: Any) -> None:
+    jobs = json.loads(call("plan", "seven-organs", "--json")[1])["jobs"]
+
+    listed = call("plan", "seven-organs", "--all")[1].partition("\n\n")[0].splitlines()
+
+    assert [line.split(maxsplit=2)[2] for line in listed] == [job["title"] for job in jobs]
+    assert all(job["cost"]["disk"] > 0 for job in jobs)
+
+
+def test_a_gpu_whose_steps_can_not_be_timed_leaves_the_table_and_says_why(
+    call: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    driver = tmp_path / "bin" / "nvidia-smi"
+    driver.parent.mkdir()
+    driver.write_text("#!/bin/sh\necho 'NVIDIA A100, 40960 MiB, 525.60.13'\n")
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{driver.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+
+    code, out, err = call("plan", "seven-organs")
 
     assert code == 0
-    for task in ("msd-liver", "msd-lung", "msd-pancreas", "msd-spleen", "msd-colon", "kits21", "msd-hepaticvessel"):
-        assert f" · {task} · " in out
-    assert " h of one CPU core, and no sooner than " in out
+    assert err.startswith("no step could be timed: torch ")
+    assert "an estimate: an A100" in out
 
 
 def test_running_seven_organs_ends_with_4_at_once_and_names_each_dataset_its_address_and_licence(
