@@ -138,8 +138,8 @@ def test_a_single_task_may_be_learnt_as_a_backbone_by_one_baseline(suite: Suite)
 def test_with_nothing_held_out_the_sample_is_the_targets_and_the_sequence_gives_every_case(suite: Suite) -> None:
     suite.benchmark("seed: 0}", "seed: 0, fold: all}")
     benchmark = suite.resolve().benchmark
-    assert benchmark.sample_of("alpha").counts(60) == (60, 0)
-    assert benchmark.sample_of("gamma").counts(60) == (12, 4)
+    assert benchmark.sample_of("alpha").counts("alpha", 60) == (60, 0)
+    assert benchmark.sample_of("gamma").counts("gamma", 60) == (12, 4)
     suite.benchmark("train: 12", "train: 49")
     assert suite.problem().message.startswith("49 is too many: task gamma has 48")
 

@@ -12,6 +12,7 @@ from clbench.definitions.catalogue import Catalogue
 from clbench.job.method import load_method
 from clbench.job.timing import _tuples, step_seconds
 from clbench.nnunet.plain import build
+from clbench.plan import PrepareSpec
 from clbench.plan.costs import BUFFERS, Step, job_cost, tabled_step
 from clbench.plan.network import Network
 from clbench.run import Places
@@ -29,13 +30,13 @@ def test_the_table_gives_an_a100s_60_ms_for_nnunets_usual_network_and_scales_wit
 
 def test_a_stage_of_seven_organs_costs_its_steps_times_its_method_and_its_predictions(tmp_path: Path):
     plan = Places((), tmp_path).plan("seven-organs")
-    network = Network.nominal()
+    network, data = Network.nominal(), PrepareSpec.model_validate(plan.jobs[0].spec)
     short, long = (Step(seconds, "", False) for seconds in (0.1, 0.2))
     for title, factor in (("finetune · stage 2", 1.0), ("lwf · stage 2", 1.3)):
         job = stage(plan, title)
         iterations = job.spec["epochs"] * job.spec["iterations"]
         predictions = 24 * 27 * 8 / 6  # 12 cases of two tasks, 27 tiles, 8 mirrorings, a sixth of a step each
-        slow, fast = (job_cost(job, plan.resolved, network, step).seconds for step in (long, short))
+        slow, fast = (job_cost(job, data, network, step).seconds for step in (long, short))
         assert slow - fast == pytest.approx(0.1 * (iterations * factor + predictions))
 
 

@@ -103,8 +103,9 @@ def toy() -> Callable[..., Summary]:
         baselines = tuple(BaselineInfo(name, f"the {name} baseline") for name in BASELINES)
         caveats = ("All cases are deformations of one patient.",)
         info = BenchmarkInfo(
-            "toy", 1, "A toy", SEQUENCE, (TARGET,), tuple(seeds), baselines, caveats, (SEQUENCE,), as_original
-        )
+            "toy", 1, "A toy", SEQUENCE, (TARGET,), tuple(seeds), baselines, caveats, (SEQUENCE,),
+            as_original=as_original,
+        )  # fmt: skip
         rows = [row for seed in seeds for row in (*continual_rows(seed, absent), *other_rows(seed))]
         records = [entry for seed in seeds for entry in records_of(seed, absent, inert)]
         missing = {Hole("continual", name, seed, 1, stage): reason for name, stage in absent for seed in seeds}
