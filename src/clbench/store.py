@@ -139,7 +139,11 @@ class JobFolder:
 
     def finish(self, document: str, content: Json, files: Iterable[str]) -> Json:
         """Seal ``content`` and the checksums of ``files`` as the job's ``result`` or ``trained`` document."""
-        whole = {**content, "files": describe_files(self.path, files)}
+        return self.seal(document, content, describe_files(self.path, files))
+
+    def seal(self, document: str, content: Json, described: Json) -> Json:
+        """Like ``finish``, for files that ``describe_files`` has described already."""
+        whole = {**content, "files": described}
         write_sealed(self.path / f"{document}.json", whole)
         return whole
 

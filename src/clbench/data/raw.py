@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,17 +15,14 @@ FILE_ENDING = ".nii"  # not compressed: the bytes of a gzip file depend on the z
 READER = "NibabelIO"  # SimpleITKIO does not list plain .nii
 
 
-class RawCard(AnatomyCard, Protocol):
-    """What a raw dataset needs of a task card."""
-
-    @property
-    def labels(self) -> Mapping[str, Sequence[int]]:
-        """Label's name → the original numbers it merges; its place, from 1, is what networks learn."""
-
-
 def case_id(card: AnatomyCard, index: int) -> str:
     """A case's name, such as ``liver_007`` for the task ``mini-liver``."""
     return f"{card.name.rpartition('-')[2]}_{index:03d}"
+
+
+def case_index(case: str) -> int:
+    """The number of a case that ``case_id`` named."""
+    return int(case.rpartition("_")[2])
 
 
 def dataset_name(card: AnatomyCard, number: int) -> str:
@@ -45,35 +40,30 @@ def label_path(folder: Path, case: str) -> Path:
     return folder / "labelsTr" / f"{case}{FILE_ENDING}"
 
 
-def network_labels(label: npt.NDArray[np.uint8], labels: Mapping[str, Sequence[int]]) -> npt.NDArray[np.uint8]:
-    """Turn original numbers into 1, 2, … in the order of ``labels``; what none of them names becomes 0."""
-    number_of = np.zeros(256, dtype=np.uint8)
-    for number, originals in enumerate(labels.values(), start=1):
-        number_of[list(originals)] = number
-    return number_of[label]
-
-
-def dataset_json(card: RawCard, cases: int) -> Json:
-    """The description that nnU-Net wants beside the cases."""
+def dataset_json(card: AnatomyCard, cases: int) -> Json:
+    """The description that nnU-Net wants beside the cases, with the card's original numbers."""
     return {
         "name": card.name,
         "channel_names": {"0": "CT"},
-        "labels": {"background": 0} | {name: number for number, name in enumerate(card.labels, start=1)},
+        "labels": {"background": 0} | dict(card.original_labels),
         "numTraining": cases,
         "file_ending": FILE_ENDING,
         "overwrite_image_reader_writer": READER,
     }
 
 
-def write_case(folder: Path, card: RawCard, index: int) -> str:
-    """Generate one case into a raw dataset and return its id; each file appears whole or not at all."""
+def write_case(folder: Path, card: AnatomyCard, index: int) -> str:
+    """Generate one case, labelled in the card's original numbers, and return its id.
+
+    Each file appears whole or not at all.
+    """
     case, name = generate_case(card, index), case_id(card, index)
     write_atomic(image_path(folder, name), nifti(case.image, case.spacing))
-    write_atomic(label_path(folder, name), nifti(network_labels(case.label, card.labels), case.spacing))
+    write_atomic(label_path(folder, name), nifti(case.label, case.spacing))
     return name
 
 
-def write_description(folder: Path, card: RawCard, cases: int) -> None:
+def write_description(folder: Path, card: AnatomyCard, cases: int) -> None:
     """Write ``dataset.json``, last, when all cases are there."""
     write_atomic(folder / "dataset.json", (json.dumps(dataset_json(card, cases), indent=2) + "\n").encode())
 

@@ -3,12 +3,41 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from clbench.definitions.sections import Sample
 
 Indices = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Split:
+    """A task's cases by what they are for.
+
+    Attributes:
+        train: ids of the training cases, sorted.
+        val: ids of the cases that are reported, sorted.
+    """
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+
+
+def split_cases(task: str, ids: Sequence[str], sample: Sample) -> Split:
+    """Divide a task's cases: as the definition lists them, or by its rule.
+
+    Args:
+        task: the task's name, under which the definition may list ids.
+        ids: all of the task's case ids, sorted; where the definition lists ids, they are among these.
+        sample: checked with the definition.
+    """
+    if listed := sample.listed(task):
+        return Split(tuple(sorted(listed.train)), tuple(sorted(listed.val)))
+    train, val = sample_indices(len(ids), sample)
+    return Split(tuple(ids[place] for place in train), tuple(ids[place] for place in val))
 
 
 def sample_indices(cases: int, sample: Sample) -> tuple[Indices, Indices]:
@@ -22,13 +51,12 @@ def sample_indices(cases: int, sample: Sample) -> tuple[Indices, Indices]:
         sample: pools, numbers and the seed of the draw; checked with the definition.
     """
     train, val = sample.pools(cases)
-    train_count, val_count = sample.counts(cases)
-    return _drawn(train, train_count, sample.seed), _drawn(val, val_count, sample.seed)
+    return _drawn(train, sample.train, sample.seed), _drawn(val, sample.val, sample.seed)
 
 
-def _drawn(pool: range, count: int, seed: int | None) -> Indices:
+def _drawn(pool: range, count: int | None, seed: int | None) -> Indices:
     """Draw ``count`` of a pool without replacement; all of it needs no seed."""
-    if count == len(pool):
+    if count is None or count >= len(pool):
         return tuple(pool)
     order = np.random.default_rng(seed).permutation(pool)
     return tuple(sorted(int(place) for place in order[:count]))

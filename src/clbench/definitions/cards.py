@@ -33,8 +33,8 @@ class TaskCard(Record):
     """The label scheme in the source's files, background left out."""
     source: Source
     """Where the cases come from."""
-    cases: Count
-    """How many labelled cases there are."""
+    cases: Count | None = None
+    """How many labelled cases there are; left out, as many as the dataset has."""
 
 
 def _setting(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from clbench.definitions.models import Benchmark, Protocols, TaskCard, Variant
 from clbench.definitions.reading import Finding
@@ -161,13 +161,38 @@ def seed_findings(benchmark: Benchmark) -> Iterator[Finding]:
         yield ("sample", "seed"), "is missing; cases are drawn, so write a seed, for instance seed: 0"
 
 
-def sample_findings(benchmark: Benchmark, tasks: Mapping[str, TaskCard]) -> Iterator[Finding]:
-    """Samples that a task's pool of cases can't fill."""
+def known_cases(tasks: Mapping[str, TaskCard]) -> dict[str, int]:
+    """How many cases each task has, of those whose cards say so."""
+    return {name: card.cases for name, card in tasks.items() if card.cases is not None}
+
+
+def listed_findings(benchmark: Benchmark, tasks: Collection[str]) -> Iterator[Finding]:
+    """Lists of case ids that no task has use for, or that let a case be both learnt and reported."""
+    for name in benchmark.sample.ids:
+        path: KeyPath = ("sample", "ids", name)
+        lists = benchmark.sample.listed(name)
+        if name not in tasks:
+            yield path, f"is no task of this benchmark; {suggestion(name, set(tasks))}"
+        for key, ids in (("train", lists.train), ("val", lists.val)) if lists else ():
+            yield from _twice((*path, key), ids)
+        for index, case in enumerate(lists.val if lists else ()):
+            if lists and case in lists.train:
+                yield (*path, "val", index), f"{case!r} is trained on too; what is reported must not be"
+
+
+def sample_findings(benchmark: Benchmark, cases: Mapping[str, int]) -> Iterator[Finding]:
+    """Samples that a task's pool of cases can't fill.
+
+    Args:
+        benchmark: the definition.
+        cases: how many cases each task has, of those that it is known of.
+    """
     sample = benchmark.sample
-    for name, card in tasks.items():
+    for name, number in cases.items():
         wanted = {"train": sample.train, "val": sample.val}
-        for (key, count), pool in zip(wanted.items(), sample.pools(card.cases), strict=True):
-            have = f"task {name} has {len(pool)} (split {sample.split} of {card.cases} cases)"
+        pools = () if sample.listed(name) else sample.pools(number)
+        for (key, count), pool in zip(wanted.items(), pools, strict=False):
+            have = f"task {name} has {len(pool)} (split {sample.split} of {number} cases)"
             if not pool:
                 yield ("sample", "split"), f"leaves no {key} case: {have}"
             elif count and count > len(pool) and not sample.at_most:
@@ -177,11 +202,11 @@ def sample_findings(benchmark: Benchmark, tasks: Mapping[str, TaskCard]) -> Iter
                 )
 
 
-def batch_findings(benchmark: Benchmark, tasks: Mapping[str, TaskCard]) -> Iterator[Finding]:
+def batch_findings(benchmark: Benchmark, cases: Mapping[str, int]) -> Iterator[Finding]:
     """Trainings with fewer cases than a batch, whose epochs would have no iteration."""
     budget = benchmark.budget
-    for name, card in tasks.items() if budget.epoch == "cases" else ():
-        train, _ = benchmark.sample.counts(card.cases)
+    for name, number in cases.items() if budget.epoch == "cases" else ():
+        train, _ = benchmark.sample.counts(name, number)
         if train < budget.batch:
             yield (
                 ("budget", "batch"),

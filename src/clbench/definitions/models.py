@@ -23,6 +23,7 @@ from clbench.definitions.scenarios import SCENARIOS, Scenario
 from clbench.definitions.sections import (
     Backbone,
     Budget,
+    CaseLists,
     Epoch,
     Evaluation,
     Heads,
@@ -40,6 +41,7 @@ __all__ = [
     "BaselineCard",
     "Benchmark",
     "Budget",
+    "CaseLists",
     "Continual",
     "Cumulative",
     "Entry",

@@ -44,7 +44,7 @@ def read_task(file: Path) -> Read[TaskCard]:
     """
     result = checked(TaskCard, read_document(file))
     findings = [*stem_findings(file, result.usable), *_label_findings(result.usable)]
-    findings += _mark_findings(result.usable)
+    findings += [*_mark_findings(result.usable), *_number_findings(result.usable)]
     problems = result.problems + located(result.document, findings)
     if problems or result.value is None:
         raise DefinitionError(problems)
@@ -142,6 +142,12 @@ def _original_findings(original: Mapping[str, int]) -> Iterator[Finding]:
         if value in names:
             yield ("original_labels", name), f"{value} already means {names[value]!r}"
         names.setdefault(value, name)
+
+
+def _number_findings(usable: Mapping[str, Any]) -> Iterator[Finding]:
+    """Embedded tasks that do not say how many cases there are: there is no dataset to count them in."""
+    if isinstance(usable.get("source"), AnatomySource) and usable.get("cases") is None:
+        yield ("cases",), "is missing; say how many cases are to be generated"
 
 
 def _mark_findings(usable: Mapping[str, Any]) -> Iterator[Finding]:

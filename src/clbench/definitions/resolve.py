@@ -31,6 +31,7 @@ from clbench.definitions.reading import (
     setting_findings,
 )
 from clbench.definitions.signatures import read_signature
+from clbench.definitions.split_files import with_lists
 from clbench.definitions.validation import Checked, checked
 from clbench.definitions.variants import entry_parts, expanded
 from clbench.definitions.yaml_source import Document, KeyPath
@@ -90,6 +91,7 @@ class _Resolution:
 
     def result(self, files: tuple[Path, ...]) -> Resolved:
         """Everything, or all problems."""
+        self._read_splits()
         self._read_tasks()
         self._read_baselines()
         self.problems += located(self.document, self._findings())
@@ -105,6 +107,13 @@ class _Resolution:
                 baselines={name: read.document.file for name, read in self.baselines.items() if read},
             ),
         )
+
+    def _read_splits(self) -> None:
+        """Put the lists that stand in files in the files' places."""
+        if self.definition.sound("sample"):
+            sample, problems = with_lists(self.benchmark.sample, self.document)
+            self.benchmark = self.benchmark.model_copy(update={"sample": sample})
+            self.problems += problems
 
     def _cards(self) -> dict[str, TaskCard]:
         return {name: read.value for name, read in self.tasks.items() if read}
@@ -186,9 +195,10 @@ class _Resolution:
             yield from checks.patch_findings(benchmark)
         if sound("sample"):
             yield from checks.seed_findings(benchmark)
-            yield from checks.sample_findings(benchmark, self._cards())
+            yield from checks.listed_findings(benchmark, self.tasks)
+            yield from checks.sample_findings(benchmark, checks.known_cases(self._cards()))
         if sound("sample") and sound("budget"):
-            yield from checks.batch_findings(benchmark, self._cards())
+            yield from checks.batch_findings(benchmark, checks.known_cases(self._cards()))
 
     def _backbones(self) -> list[str]:
         """The variants, and the baselines whose own problems keep them from becoming variants."""

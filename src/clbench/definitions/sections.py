@@ -35,6 +35,9 @@ class Backbone(Record):
     """Patch size in voxels."""
     features: Annotated[tuple[Count, ...], Field(min_length=2)] | None = None
     """Feature maps of each stage of the encoder, the finest first."""
+    intensities_from: Literal["original", "labels"] = "original"
+    """Whose voxels give the intensity statistics that CT is normalised by: all that the source's files label, or
+    those of the task's labels alone."""
     mirror: Flag = True
     """Whether training and prediction mirror along the axes."""
 
@@ -80,6 +83,36 @@ class Budget(Record):
     """Patches an iteration."""
 
 
+CaseId = Annotated[str, Field(min_length=1)]
+
+
+class CaseLists(Record):
+    """A task's cases by their ids."""
+
+    train: Annotated[tuple[CaseId, ...], Field(min_length=1)]
+    """The training cases."""
+    val: Annotated[tuple[CaseId, ...], Field(min_length=1)]
+    """The cases that are reported."""
+
+
+class SplitFile(Record):
+    """One fold of a JSON file such as nnU-Net's ``splits_final.json``."""
+
+    file: CaseId
+    """The file, relative to the definition that names it."""
+    fold: Natural = 0
+    """Which of its folds."""
+
+
+def _ids_kind(value: Any) -> str:
+    return "<file>" if isinstance(value, SplitFile) or (isinstance(value, dict) and "file" in value) else "<lists>"
+
+
+Ids = Annotated[
+    Annotated[CaseLists, Tag("<lists>")] | Annotated[SplitFile, Tag("<file>")], Discriminator(_ids_kind)
+]
+
+
 class Sample(Record):
     """Which of a task's cases are used."""
 
@@ -94,13 +127,24 @@ class Sample(Record):
     at_most: Flag = False
     """Whether a task with a smaller pool gives all that it has, instead of being refused."""
 
+    ids: dict[str, Ids] = Field(default_factory=dict)
+    """By task, the ids of its cases where they are listed; such a task is neither split nor drawn from."""
+
+    def listed(self, task: str) -> CaseLists | None:
+        """A task's cases where the definition lists them."""
+        lists = self.ids.get(task)
+        assert not isinstance(lists, SplitFile), "files are read when the definition is resolved"
+        return lists
+
     def pools(self, cases: int) -> tuple[range, range]:
         """The training and the validation pool, as positions in the sorted list of ``cases`` cases."""
         train, val = _last_fifth(range(cases))
         return (train, val) if self.split == "last-fifth" else _last_fifth(train)
 
-    def counts(self, cases: int) -> tuple[int, int]:
+    def counts(self, task: str, cases: int) -> tuple[int, int]:
         """How many training and validation cases are used of a task that has ``cases`` cases."""
+        if lists := self.listed(task):
+            return len(lists.train), len(lists.val)
         train, val = map(len, self.pools(cases))
         return min(self.train or train, train), min(self.val or val, val)
 

@@ -18,7 +18,7 @@ from clbench.network.losses import own_labels
 from clbench.nnunet.checkpoint import MIRROR_AXES
 from clbench.nnunet.loader import CaseLibrary
 from clbench.nnunet.parts import NnunetParts
-from clbench.nnunet.prediction import read_label, to_native
+from clbench.nnunet.prediction import to_native
 from clbench.store import Json
 
 TILES_TOGETHER = {"cpu": 4, "cuda": 1}
@@ -69,8 +69,7 @@ def _case(trainee: Trainee, network: MultiHeadNetwork, library: CaseLibrary, tas
         network, trainee.predicting(head), head, np.asarray(data[:]), properties, trainee.spec.mirror
     )
     prediction = own_labels(torch.from_numpy(labels), network.channels(head)).numpy()
-    ending = prepared.dataset_json["file_ending"]
-    reference = read_label(str(prepared.raw / "labelsTr" / f"{case}{ending}"), prepared.dataset_json)
+    reference = prepared.reference_label(case)
     voxel_ml = float(np.prod(properties["spacing"])) / 1000
     for m in measure_case(prediction, reference, prepared.labels, voxel_ml):
         yield {"label": m.label, "metric": m.metric, "value": m.value}

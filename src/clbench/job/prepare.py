@@ -1,115 +1,21 @@
-"""The preparation of a benchmark's data: generate, fingerprint, plan once for all tasks, preprocess."""
+"""The preparation of a benchmark's data: generate or find, fingerprint, plan once for all tasks, preprocess."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import shutil
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from clbench.data.raw import (
-    case_id,
-    dataset_json,
-    dataset_name,
-    image_path,
-    label_path,
-    write_case,
-    write_description,
-)
-from clbench.data.splits import sample_indices
-from clbench.definitions.models import TaskCard
 from clbench.errors import DefinitionError, Problem
-from clbench.execute.lifetime import die_with_parent
+from clbench.job.case_work import Seen, look, prepare_case
+from clbench.job.cases import TaskWork, work_of
+from clbench.job.pool import case_pool, each
 from clbench.job.progress import Progress
-from clbench.nnunet.planning import (
-    VOXELS_FOR_INTENSITIES,
-    Backbone,
-    CaseFingerprint,
-    fingerprint_case,
-    plan_union,
-    pool_fingerprints,
-)
-from clbench.nnunet.prediction import read_label
-from clbench.nnunet.preprocessing import preprocess_case
+from clbench.nnunet.planning import Backbone, CaseFingerprint, plan_union, pool_fingerprints
 from clbench.plan import Job, PrepareSpec
-from clbench.store import JobFolder, Json, digest, write_atomic
-
-
-@dataclass(frozen=True)
-class PreparedTask:
-    """Where a prepared task lies, and its cases.
-
-    Attributes:
-        raw: nnU-Net raw dataset folder.
-        preprocessed: folder of preprocessed cases.
-        labels: names of the foreground labels, in network order.
-        train: names of the training cases.
-        val: names of the cases that are reported.
-    """
-
-    raw: Path
-    preprocessed: Path
-    labels: tuple[str, ...]
-    train: tuple[str, ...]
-    val: tuple[str, ...]
-
-    @cached_property
-    def dataset_json(self) -> Json:
-        """The raw dataset's description."""
-        return dict(json.loads((self.raw / "dataset.json").read_text()))
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A finished preparation, read from its job's folder."""
-
-    folder: JobFolder
-
-    @cached_property
-    def plans(self) -> Json:
-        """nnU-Net's plans, shared by all tasks."""
-        return dict(json.loads((self.folder.path / "plans.json").read_text()))
-
-    @cached_property
-    def tasks(self) -> dict[str, PreparedTask]:
-        """The tasks by name."""
-        result = self.folder.read("result")
-        assert result is not None, "a stage starts only after its preparation is done"
-        return {name: self._task(entry) for name, entry in result["tasks"].items()}
-
-    def _task(self, entry: dict[str, Any]) -> PreparedTask:
-        path = self.folder.path
-        return PreparedTask(
-            path / "raw" / entry["dataset"], path / "preprocessed" / entry["dataset"],
-            tuple(entry["labels"]), tuple(entry["train"]), tuple(entry["val"]),
-        )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Case:
-    """One case to prepare."""
-
-    card: TaskCard
-    index: int
-    raw: Path
-    preprocessed: Path
-    training: bool
-    samples: int
-
-    @property
-    def name(self) -> str:
-        return case_id(self.card, self.index)
-
-    @property
-    def files(self) -> tuple[list[str], str]:
-        return [str(image_path(self.raw, self.name))], str(label_path(self.raw, self.name))
+from clbench.store import JobFolder, Json, describe_files, digest, write_atomic
 
 
 def prepare(job: Job, folder: JobFolder, threads: int) -> Json:
@@ -117,70 +23,42 @@ def prepare(job: Job, folder: JobFolder, threads: int) -> Json:
 
     Args:
         job: a job of kind ``prepare``.
-        folder: its folder in the store.
+        folder: its folder in the store; cases that an earlier attempt left there whole are not done again.
         threads: how many cases are worked on at once; the result does not depend on it.
+
+    Raises:
+        MissingEnvironment: cases can't be used, or the disk or the memory does not suffice.
+        DefinitionError: no training case shows one of the labels.
     """
-    spec = PrepareSpec.model_validate(job.spec)
-    shutil.rmtree(folder.path / "raw", ignore_errors=True)
-    shutil.rmtree(folder.path / "preprocessed", ignore_errors=True)
-    cases = list(_cases(spec, folder.path))
+    spec, path = PrepareSpec.model_validate(job.spec), folder.path
+    tasks = work_of(spec, path)
+    cases = [(task, case) for task in tasks for case in task.cases]
     progress = Progress(folder, 2 * len(cases))
-    context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(threads, mp_context=context, initializer=die_with_parent) as pool:
-        found = [made for made in _collect(pool.map(_generate, cases), progress, "generating cases") if made]
-        _require_foreground(spec.tasks.values(), found)
-        plans = _plan(spec, folder.path, cases, [made.fingerprint for made in found])
-        write_atomic(folder.path / "plans.json", json.dumps(plans, indent=1).encode())
-        _collect(pool.map(_preprocess, [(case, plans) for case in cases]), progress, "preprocessing")
-    return folder.finish("result", _result(spec, plans, cases), _files(folder.path))
+    with case_pool(threads) as pool:
+        looked = each(pool, look, [(*pair, path) for pair in cases], progress, "looking at cases")
+        seen = [case for case in looked if case]
+        _require_foreground(tasks, seen)
+        described = _describe(tasks, path)
+        plans = _plan(spec, path, tasks, seen)
+        write_atomic(path / "plans.json", json.dumps(plans, indent=1).encode())
+        made = each(pool, prepare_case, [(*pair, plans, path) for pair in cases], progress, "preprocessing")
+    files = {name: entry for case in made for name, entry in case.items()}
+    files |= describe_files(path, ["plans.json", *described])
+    result = folder.seal("result", _result(tasks, path, plans), dict(sorted(files.items())))
+    for scratch in ("fingerprints", "seals"):
+        shutil.rmtree(path / scratch, ignore_errors=True)
+    return result
 
 
-def _cases(spec: PrepareSpec, path: Path) -> Iterator[_Case]:
-    for number, (name, card) in enumerate(spec.tasks.items(), start=2):
-        train, val = sample_indices(card.cases, spec.sample)
-        dataset = dataset_name(card, number)
-        samples = VOXELS_FOR_INTENSITIES // (len(train) * len(spec.tasks))
-        for index in (*train, *val):
-            raw, preprocessed = path / "raw" / dataset, path / "preprocessed" / dataset
-            yield _Case(spec.tasks[name], index, raw, preprocessed, index in train, samples)
-
-
-def _collect(results: Iterable[Any], progress: Progress, doing: str) -> list[Any]:
-    collected = []
-    for result in results:
-        collected.append(result)
-        progress.advance(doing)
-    return collected
-
-
-@dataclass(frozen=True)
-class _Made:
-    """A training case: its task, the labels that occur in it, and what nnU-Net wants to know before it plans."""
-
-    task: str
-    labels: frozenset[int]
-    fingerprint: CaseFingerprint
-
-
-def _generate(case: _Case) -> _Made | None:
-    """Write a raw case; of a training case, also say what is in it."""
-    write_case(case.raw, case.card, case.index)
-    if not case.training:
-        return None
-    (images, label), description = case.files, dataset_json(case.card, 1)
-    labels = frozenset(int(value) for value in np.unique(read_label(label, description)))
-    return _Made(case.card.name, labels, fingerprint_case(images, label, description, case.samples))
-
-
-def _require_foreground(cards: Iterable[TaskCard], made: list[_Made]) -> None:
+def _require_foreground(tasks: Sequence[TaskWork], seen: Sequence[Seen]) -> None:
     """Refuse tasks with a label that no training case shows: a network could learn nothing of it.
 
     Raises:
         DefinitionError: there are such labels; all of them are named.
     """
     problems = []
-    for card in cards:
-        shown = [case.labels for case in made if case.task == card.name]
+    for card in (task.card for task in tasks):
+        shown = [case.labels for case in seen if case.task == card.name]
         for number, label in enumerate(card.labels, start=1):
             if not any(number in labels for labels in shown):
                 message = f"no voxel of it in any of the {len(shown)} training cases"
@@ -190,46 +68,53 @@ def _require_foreground(cards: Iterable[TaskCard], made: list[_Made]) -> None:
         raise DefinitionError(problems)
 
 
-def _preprocess(work: tuple[_Case, Json]) -> None:
-    case, plans = work
-    images, label = case.files
-    preprocess_case(images, label, plans, dataset_json(case.card, 1), case.preprocessed / case.name)
+def _describe(tasks: Sequence[TaskWork], path: Path) -> list[str]:
+    """Write the descriptions that nnU-Net wants beside cases; the user's own raw folders are left alone."""
+    written = {path / "preprocessed" / task.dataset / "dataset.json": task.network_description for task in tasks}
+    written |= {task.raw / "dataset.json": task.description for task in tasks if task.raw.is_relative_to(path)}
+    for file, description in written.items():
+        write_atomic(file, (json.dumps(description, indent=2) + "\n").encode())
+    return [str(file.relative_to(path)) for file in written]
 
 
-def _plan(spec: PrepareSpec, path: Path, cases: list[_Case], found: list[CaseFingerprint]) -> Json:
-    """Describe the raw datasets and plan their union."""
-    for raw in dict.fromkeys(case.raw for case in cases):
-        of_task = [case for case in cases if case.raw == raw]
-        write_description(raw, of_task[0].card, len(of_task))
+def _plan(spec: PrepareSpec, path: Path, tasks: Sequence[TaskWork], seen: Sequence[Seen]) -> Json:
+    """Plan the union of the tasks."""
     b = spec.backbone
     backbone = Backbone(
         b["configuration"], _tuple(b["spacing"]), _tuple(b["patch"]), _tuple(b["features"]), spec.batch
     )
+    by_task = fingerprints_by_task(seen)
+    together = [fingerprint for fingerprints in by_task.values() for fingerprint in fingerprints]
     scratch = path / "planning"
     shutil.rmtree(scratch, ignore_errors=True)
-    union = dataset_json(cases[0].card, len(found))
-    plans = plan_union(pool_fingerprints(found), union, Path(cases[0].files[0][0]), backbone, scratch)
+    union = {**tasks[0].network_description, "numTraining": len(together)}
+    plans = plan_union(pool_fingerprints(together), union, tasks[0].cases[0].files.images[0], backbone, scratch)
     shutil.rmtree(scratch)
     return plans
+
+
+def fingerprints_by_task(seen: Sequence[Seen]) -> dict[str, list[CaseFingerprint]]:
+    """What nnU-Net plans from, a list per task in the tasks' order."""
+    by_task: dict[str, list[CaseFingerprint]] = {}
+    for case in seen:
+        by_task.setdefault(case.task, []).append(case.fingerprint)
+    return by_task
 
 
 def _tuple(value: Any) -> Any:
     return None if value is None else tuple(value)
 
 
-def _result(spec: PrepareSpec, plans: Json, cases: list[_Case]) -> Json:
-    tasks = {}
-    for card in spec.tasks.values():
-        own = [case for case in cases if case.card.name == card.name]
-        tasks[card.name] = {
-            "dataset": own[0].raw.name,
-            "labels": list(card.labels),
-            "train": sorted(case.name for case in own if case.training),
-            "val": sorted(case.name for case in own if not case.training),
-        }
-    return {"tasks": tasks, "plans": digest(plans)}
+def _result(tasks: Sequence[TaskWork], path: Path, plans: Json) -> Json:
+    return {"tasks": {task.card.name: _entry(task, path) for task in tasks}, "plans": digest(plans)}
 
 
-def _files(path: Path) -> list[str]:
-    files = [file for part in ("raw", "preprocessed") for file in (path / part).rglob("*") if file.is_file()]
-    return [str(file.relative_to(path)) for file in (*files, path / "plans.json")]
+def _entry(task: TaskWork, path: Path) -> Json:
+    inside = task.raw.is_relative_to(path)
+    return {
+        "dataset": task.dataset,
+        "raw": str(task.raw.relative_to(path) if inside else task.raw),
+        "labels": list(task.card.labels),
+        "train": sorted(case.id for case in task.cases if case.training),
+        "val": sorted(case.id for case in task.cases if not case.training),
+    }

@@ -8,7 +8,7 @@ import torch
 
 from clbench.errors import CorruptArtifact
 from clbench.job.evaluate import cases_to_evaluate, evaluate
-from clbench.job.prepare import Prepared
+from clbench.job.prepared import Prepared
 from clbench.job.progress import Progress
 from clbench.job.train import train
 from clbench.job.trainee import Trainee

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from clbench.errors import CorruptArtifact
-from clbench.job.prepare import Prepared
+from clbench.job.prepared import Prepared
 from clbench.nnunet import checkpoint
 from clbench.nnunet.parts import NnunetParts
 from clbench.plan import Job, StageSpec

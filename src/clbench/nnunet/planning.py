@@ -20,9 +20,10 @@ import numpy as np
 from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import DatasetFingerprintExtractor
 from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
 from nnunetv2.experiment_planning.experiment_planners.network_topology import get_pool_and_conv_props
-from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
+from nnunetv2.preprocessing.cropping.cropping import crop_to_nonzero
 
 from clbench.errors import MissingEnvironment
+from clbench.nnunet.reading import RawArrays
 
 PLANS_NAME = "clbenchPlans"
 UNION = "Dataset001_Union"
@@ -46,20 +47,22 @@ class CaseFingerprint:
     relative_size: float
 
 
-def fingerprint_case(images: list[str], label: str, dataset_json: dict[str, Any], samples: int) -> CaseFingerprint:
-    """Analyse one case with nnU-Net's own fingerprint extractor.
+def fingerprint_case(raw: RawArrays, samples: int) -> CaseFingerprint:
+    """What nnU-Net's own fingerprint extractor finds in one case.
+
+    The same calls as ``DatasetFingerprintExtractor.analyze_case``, which would read the files once more.
 
     Args:
-        images: one file per channel.
-        label: the label file; foreground is every label above 0.
-        dataset_json: the raw dataset's description, which names the reader.
+        raw: the case; foreground is every label above 0. Cropping writes into the label.
         samples: foreground intensities to draw per channel.
     """
-    reader = determine_reader_writer_from_dataset_json(dataset_json, images[0], verbose=False)
-    shape, spacing, intensities, _, relative = DatasetFingerprintExtractor.analyze_case(
-        images, label, reader, samples
+    data, label, _ = crop_to_nonzero(raw.images, raw.label)
+    intensities, _ = DatasetFingerprintExtractor.collect_foreground_intensities(label, data, num_samples=samples)
+    shape = data.shape[1:]
+    relative = float(np.prod(shape) / np.prod(raw.images.shape[1:]))
+    return CaseFingerprint(
+        tuple(shape), tuple(raw.properties["spacing"]), tuple(np.asarray(i) for i in intensities), relative
     )
-    return CaseFingerprint(tuple(shape), tuple(spacing), tuple(np.asarray(i) for i in intensities), float(relative))
 
 
 def pool_fingerprints(cases: Iterable[CaseFingerprint]) -> dict[str, Any]:

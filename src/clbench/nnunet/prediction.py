@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from acvl_utils.cropping_and_padding.bounding_boxes import insert_crop_into_image
 from acvl_utils.cropping_and_padding.padding import pad_nd_image
-from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
-from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian, compute_steps_for_sliding_window
 
 from clbench.nnunet.parts import NnunetParts
@@ -40,16 +39,38 @@ def pad_to_patch(image: torch.Tensor, patch: Sequence[int]) -> tuple[torch.Tenso
 
 
 def to_native(logits: torch.Tensor, parts: NnunetParts, properties: dict[str, Any]) -> np.ndarray:
-    """Resample logits ``(K, X, Y, Z)`` to the case's native space with nnU-Net and take the labels there."""
-    labels: np.ndarray = convert_predicted_logits_to_segmentation_with_correct_shape(
-        logits, parts.plans_manager, parts.configuration, parts.labels, properties, num_threads_torch=1
-    )
-    return labels
+    """Resample logits ``(K, X, Y, Z)`` to the case's native space with nnU-Net and take the labels there.
+
+    The same labels as ``convert_predicted_logits_to_segmentation_with_correct_shape`` gives, but one class after
+    another, so that memory does not grow with K: nnU-Net resamples all of them in float64 before it looks for the
+    largest, the first of equals.
+
+    Returns:
+        The label map, uint8 or uint16, in the axis order of nnU-Net's reader.
+    """
+    best: np.ndarray | None = None
+    label = np.zeros(properties["shape_after_cropping_and_before_resampling"], dtype=_label_type(parts))
+    for number in range(len(logits)):
+        one = _resampled(logits[number : number + 1], parts, properties)
+        if best is None:
+            best = one.copy()  # where nothing is resampled it is a view of the logits
+        else:
+            larger = one > best
+            label[larger] = number
+            np.copyto(best, one, where=larger)
+    whole = np.zeros(properties["shape_before_cropping"], dtype=label.dtype)
+    insert_crop_into_image(whole, label, properties["bbox_used_for_cropping"])
+    native: np.ndarray = whole.transpose(parts.plans_manager.transpose_backward)
+    return native
 
 
-def read_label(path: str, dataset_json: dict[str, Any]) -> np.ndarray:
-    """A label file in native space, in the axis order that ``to_native`` gives."""
-    reader = determine_reader_writer_from_dataset_json(dataset_json, path, verbose=False)
-    seg, _ = reader().read_seg(path)
-    label: np.ndarray = seg[0]
-    return label
+def _label_type(parts: NnunetParts) -> type[np.unsignedinteger[Any]]:
+    return np.uint8 if len(parts.labels.foreground_labels) < 255 else np.uint16
+
+
+def _resampled(logits: torch.Tensor, parts: NnunetParts, properties: dict[str, Any]) -> np.ndarray:
+    """One class's logits ``(1, X, Y, Z)`` at the resolution that the case had before it was preprocessed."""
+    spacing = [properties["spacing"][axis] for axis in parts.plans_manager.transpose_forward]
+    shape, now = properties["shape_after_cropping_and_before_resampling"], parts.configuration.spacing
+    resampled: np.ndarray = parts.configuration.resampling_fn_probabilities(logits, shape, now, spacing)[0]
+    return resampled

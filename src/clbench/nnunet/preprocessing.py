@@ -1,24 +1,51 @@
-"""nnU-Net's preprocessing of one case, in process and without a pool."""
+"""Preprocessing of one case that is in memory, by nnU-Net's own preprocessor."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
-from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+
+from clbench.nnunet.reading import RawArrays
+
+ENDINGS = (".b2nd", "_seg.b2nd", ".pkl")
+"""Of the three files that nnU-Net keeps of a preprocessed case."""
+
+
+class _Preprocessor(DefaultPreprocessor):  # type: ignore[misc]
+    """nnU-Net's preprocessor of arrays instead of files; crop, normalisation, resampling, locations are its own."""
+
+    def __init__(self, raw: RawArrays) -> None:
+        super().__init__(verbose=False)
+        self._raw = [raw]
+
+    def run_case(
+        self, image_files: list[str], seg_file: str | None, plans_manager: PlansManager,
+        configuration_manager: ConfigurationManager, dataset_json: dict[str, Any] | str,
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:  # fmt: skip
+        """Hand the arrays over, held by nobody else: nnU-Net copies them, and a large case needs the room."""
+        raw = self._raw.pop()
+        properties, handed = raw.properties, [raw.label, raw.images]
+        del raw
+        result: tuple[np.ndarray, np.ndarray, dict[str, Any]] = self.run_case_npy(
+            handed.pop(), handed.pop(), properties, plans_manager, configuration_manager, dataset_json
+        )
+        return result
 
 
 def preprocess_case(
-    images: list[str], label: str, plans: dict[str, Any], dataset_json: dict[str, Any], target: Path
+    raw: list[RawArrays], plans: dict[str, Any], dataset_json: dict[str, Any], target: Path
 ) -> list[str]:
     """Crop, normalise and resample one case, and save it in nnU-Net's format.
 
     Args:
-        images: one file per channel.
-        label: the label file.
+        raw: the case, its label in the network's numbers; it is taken out of the list, so that its memory is free
+            as soon as nnU-Net has its own copies.
         plans: nnU-Net plans with exactly one configuration.
-        dataset_json: the raw dataset's description.
+        dataset_json: the description with the network's labels.
         target: path of the result without its endings.
 
     Returns:
@@ -27,7 +54,7 @@ def preprocess_case(
     manager = PlansManager(plans)
     (configuration,) = manager.available_configurations
     target.parent.mkdir(parents=True, exist_ok=True)
-    DefaultPreprocessor(verbose=False).run_case_save(
-        str(target), images, label, manager, manager.get_configuration(configuration), dataset_json
+    _Preprocessor(raw.pop()).run_case_save(
+        str(target), [], "", manager, manager.get_configuration(configuration), dataset_json
     )
-    return [f"{target.name}{ending}" for ending in (".b2nd", "_seg.b2nd", ".pkl")]
+    return [f"{target.name}{ending}" for ending in ENDINGS]

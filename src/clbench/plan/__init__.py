@@ -1,5 +1,5 @@
 """A definition becomes a graph of content-hashed jobs."""
 
-from clbench.plan.records import Job, Plan, PrepareSpec, StageSpec, Use
+from clbench.plan.records import Dataset, Job, Plan, PrepareSpec, StageSpec, Use
 
-__all__ = ["Job", "Plan", "PrepareSpec", "StageSpec", "Use"]
+__all__ = ["Dataset", "Job", "Plan", "PrepareSpec", "StageSpec", "Use"]

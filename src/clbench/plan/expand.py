@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from clbench.data.anatomy import anatomy_file, expected_sha256
-from clbench.definitions.models import Resolved, Variant
+from clbench.data.dataset import RawDataset
+from clbench.data.splits import Split
+from clbench.definitions.models import CaseLists, Resolved, Variant
 from clbench.definitions.sections import NewHead
 from clbench.identity import library_versions, package_files, sources_digest
-from clbench.plan.records import Job, Plan, PrepareSpec, StageSpec, Use
+from clbench.plan.cases import known_cases
+from clbench.plan.records import CaseFiles, Dataset, Job, Plan, PrepareSpec, StageSpec, Use
 from clbench.store import digest
 
-PREPARE_CODE = ("data/*.py", "nnunet/planning.py", "nnunet/preprocessing.py", "job/prepare.py")
+PREPARE_CODE = (
+    "data/*.py",
+    "nnunet/labels.py",
+    "nnunet/planning.py",
+    "nnunet/preprocessing.py",
+    "nnunet/reading.py",
+    "job/case_work.py",
+    "job/cases.py",
+    "job/prepare.py",
+    "job/prepared.py",
+)
 TRAINING_CODE = (
     "training/*.py",
     "network/*.py",
@@ -52,9 +66,19 @@ def code_of(kind: str, method_file: str) -> str:
     return prepare_code() if kind == "prepare" else digest([training_code(Path(method_file)), evaluation_code()])
 
 
-def make_plan(resolved: Resolved, store: Path) -> Plan:
-    """Expand a resolved definition into jobs; equal work becomes one job, whoever asks for it."""
-    planner = _Planner(resolved)
+def make_plan(resolved: Resolved, store: Path, datasets: Mapping[str, RawDataset] | None = None) -> Plan:
+    """Expand a resolved definition into jobs; equal work becomes one job, whoever asks for it.
+
+    Args:
+        resolved: the definition.
+        store: the folder of the jobs' artifacts.
+        datasets: the raw data of tasks that are not embedded, of those that are there.
+
+    Raises:
+        DefinitionError: the datasets do not have the cases that the definition asks for.
+        MissingEnvironment: how many cases a task has can't be known without its data.
+    """
+    planner = _Planner(resolved, datasets or {})
     for seed in resolved.benchmark.seeds:
         planner.add_seed(seed)
     return Plan(
@@ -65,8 +89,10 @@ def make_plan(resolved: Resolved, store: Path) -> Plan:
 class _Planner:
     """Collects the jobs of a plan."""
 
-    def __init__(self, resolved: Resolved) -> None:
+    def __init__(self, resolved: Resolved, datasets: Mapping[str, RawDataset]) -> None:
         self.resolved, self.benchmark = resolved, resolved.benchmark
+        self.cases = known_cases(resolved, datasets)
+        self.datasets = datasets
         self.jobs: dict[str, Job] = {}
         self.uses: list[Use] = []
         self.versions = library_versions()
@@ -170,7 +196,7 @@ class _Planner:
         budget = self.benchmark.budget
         if budget.epoch != "cases":
             return budget.epoch.iterations
-        return max(1, self.benchmark.sample.counts(self.resolved.tasks[task].cases)[0] // budget.batch)
+        return max(1, self.cases[task].train // budget.batch)
 
     def _spec(self, tasks: tuple[str, ...], seed: int, iterations: int | None = None, **more: Any) -> StageSpec:
         budget, optimizer = self.benchmark.budget, self.benchmark.optimizer
@@ -212,15 +238,18 @@ class _Planner:
             backbone=self.benchmark.backbone.model_dump(mode="json", exclude={"mirror", "plans"}),
             batch=self.benchmark.budget.batch,
             sample=self.benchmark.sample,
+            splits={task: _lists(known.split) for task, known in sorted(self.cases.items()) if known.split},
+            datasets={task: self._dataset(task) for task in sorted(self.datasets)},
         )
         known = spec.model_dump(mode="json")
         for card in known["tasks"].values():
             del card["title"], card["mirrors"]
+        known["datasets"] = {task: dataset.manifest for task, dataset in spec.datasets.items()}
         content = {
             "spec": known, "libraries": self.versions, "code": prepare_code(),
             "anatomy": expected_sha256(anatomy_file()) if _embedded(spec) else "",
         }  # fmt: skip
-        cases = sum(sum(self.benchmark.sample.counts(card.cases)) for card in spec.tasks.values())
+        cases = sum(known.train + known.val for known in self.cases.values())
         job_id = f"prepare-{len(spec.tasks)}tasks-{digest(content)[:12]}"
         title = f"prepare · {len(spec.tasks)} tasks, {cases} cases"
         self.jobs[job_id] = Job(
@@ -228,6 +257,19 @@ class _Planner:
             spec=spec.model_dump(mode="json"), code=prepare_code(),
         )  # fmt: skip
         return job_id
+
+    def _dataset(self, task: str) -> Dataset:
+        """Where a task's raw data lie: the files of the cases that are used."""
+        dataset, split = self.datasets[task], self.cases[task].split
+        assert split is not None, "a task whose dataset is there has a split"
+        files = {
+            case: CaseFiles(
+                images=tuple(str(image.absolute()) for image in dataset.by_id[case].images),
+                label=str(dataset.by_id[case].label.absolute()),
+            )
+            for case in (*split.train, *split.val)
+        }
+        return Dataset(folder=str(dataset.folder.absolute()), manifest=dataset.manifest, cases=files)
 
     def _use(self, protocol: str, baseline: str, job_id: str, order: int = 1) -> None:
         spec = StageSpec.model_validate(self.jobs[job_id].spec)
@@ -250,8 +292,12 @@ class _Planner:
         voxels = math.prod(backbone.patch or (96, 96, 96)) * spec.batch / (2 * 24**3)
         step: float = 0.06 * voxels * ((backbone.features or (32,))[0] / 8) ** 1.2
         factor = SLOWER.get(spec.method, 1.0)
-        cases = sum(self.benchmark.sample.counts(self.resolved.tasks[task].cases)[1] for task in evaluate)
+        cases = sum(self.cases[task].val for task in evaluate)
         return spec.epochs * spec.iterations * step * factor + cases * (1 + len(spec.snapshots)) * step
+
+
+def _lists(split: Split) -> CaseLists:
+    return CaseLists(train=split.train, val=split.val)
 
 
 def _embedded(spec: PrepareSpec) -> bool:

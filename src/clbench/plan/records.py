@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from clbench.definitions.models import Resolved, Sample, TaskCard
+from clbench.definitions.models import CaseLists, Resolved, Sample, TaskCard
 
 
 class _Record(BaseModel):
@@ -60,6 +60,26 @@ class StageSpec(_Record):
         return tuple(dict.fromkeys((*self.earlier, *self.tasks)))
 
 
+class CaseFiles(_Record):
+    """One case's raw files."""
+
+    images: tuple[str, ...]
+    """One per channel."""
+    label: str
+    """In the source's numbers."""
+
+
+class Dataset(_Record):
+    """A task's raw data that clbench did not generate; its bytes determine what is prepared, its place does not."""
+
+    folder: str
+    """The raw dataset."""
+    manifest: str
+    """Digest of every case's bytes and geometry."""
+    cases: dict[str, CaseFiles]
+    """The files of the cases that are used."""
+
+
 class PrepareSpec(_Record):
     """Everything that determines a benchmark's prepared data, but for the code."""
 
@@ -70,7 +90,11 @@ class PrepareSpec(_Record):
     batch: int
     """Patches in a step, which nnU-Net keeps in its plan."""
     sample: Sample
-    """Which cases are used."""
+    """By which rule cases are chosen."""
+    splits: dict[str, CaseLists] = {}
+    """The cases that are used, by task; those whose data are not there are missing, and nothing can be run."""
+    datasets: dict[str, Dataset] = {}
+    """Where the cases lie of every task that is not embedded."""
 
 
 class Job(_Record):

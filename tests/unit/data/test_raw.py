@@ -16,11 +16,9 @@ import pytest
 from clbench.data.generate import generate_case
 from clbench.data.raw import (
     case_id,
-    dataset_json,
     dataset_name,
     image_path,
     label_path,
-    network_labels,
     nifti,
     write_case,
     write_description,
@@ -59,7 +57,7 @@ def test_a_dataset_has_the_layout_that_nnunet_expects(tmp_path: Path, kidney: Ta
         "labelsTr/kidney_011.nii",
     }
     description = json.loads((tmp_path / "dataset.json").read_text())
-    assert description["labels"] == {"background": 0, "kidney": 1}
+    assert description["labels"] == {"background": 0, "kidney": 1, "tumour": 2, "cyst": 3}
     assert description["channel_names"] == {"0": "CT"}
     assert description["numTraining"] == 2
     assert description["file_ending"] == ".nii"
@@ -71,7 +69,7 @@ def test_files_hold_the_generated_case_with_its_spacing(tmp_path: Path, kidney: 
     image = nibabel.load(image_path(tmp_path, "kidney_003"))
     label = nibabel.load(label_path(tmp_path, "kidney_003"))
     assert np.array_equal(np.asanyarray(image.dataobj), case.image)
-    assert np.array_equal(np.asanyarray(label.dataobj), case.label > 0)
+    assert np.array_equal(np.asanyarray(label.dataobj), case.label)
     for file in (image, label):
         assert file.header.get_zooms() == pytest.approx(case.spacing)
         assert nibabel.aff2axcodes(file.affine) == ("R", "A", "S")
@@ -90,23 +88,6 @@ def test_worker_processes_write_the_same_bytes(tmp_path: Path, kidney: TaskCard)
 def test_a_nifti_files_bytes_are_the_recorded_ones() -> None:
     data = nifti(np.arange(24, dtype="<i2").reshape(2, 3, 4), (1.0, 2.0, 3.0))
     assert hashlib.sha256(data).hexdigest() == "21a2b3212027b47465056ca177d2bdb20f2bb9c4489c71d7e04b4ecca17bc8a0"
-
-
-def test_labels_are_merged_in_the_order_of_the_card() -> None:
-    original = np.array([0, 1, 2, 3, 4], dtype=np.uint8)
-    merged = network_labels(original, {"lesion": (2, 3), "organ": (1,)})
-    assert merged.tolist() == [0, 2, 1, 1, 0]
-
-
-def test_labels_that_are_not_learnt_become_background() -> None:
-    vessel = Catalogue.open().task("mini-hepaticvessel")
-    label = next(case.label for index in range(9) if (case := generate_case(vessel, index)).label.max() == 2)
-    assert np.array_equal(network_labels(label, vessel.labels), label == 1)
-
-
-def test_network_labels_are_numbered_from_one_in_the_description(kidney: TaskCard) -> None:
-    apart = kidney.model_copy(update={"labels": {"tumour": (2,), "kidney": (1, 3)}})
-    assert dataset_json(apart, 5)["labels"] == {"background": 0, "tumour": 1, "kidney": 2}
 
 
 def test_names_follow_the_task(kidney: TaskCard) -> None:

@@ -171,13 +171,13 @@ def test_pools_are_the_last_fifth_and_the_last_fifth_of_the_rest(
 def test_a_sample_that_is_an_upper_bound_takes_what_is_there(suite: Suite) -> None:
     suite.benchmark("{train: 12, val: 4, seed: 0}", "{train: 50, val: 12, seed: 0, at_most: true}")
     sample = suite.resolve().benchmark.sample
-    assert sample.counts(300) == (50, 12)
-    assert sample.counts(41) == (32, 9)
+    assert sample.counts("any", 300) == (50, 12)
+    assert sample.counts("any", 41) == (32, 9)
 
 
 def test_a_sample_that_says_nothing_takes_all(suite: Suite) -> None:
     suite.benchmark("sample: {train: 12, val: 4, seed: 0}\n", "")
-    assert suite.resolve().benchmark.sample.counts(60) == (48, 12)
+    assert suite.resolve().benchmark.sample.counts("any", 60) == (48, 12)
 
 
 def test_the_schema_for_editors_names_the_keys_as_they_are_written() -> None:

@@ -17,7 +17,7 @@ from clbench.job.evaluate import load_network, predict_case
 from clbench.job.export import export
 from clbench.job.stage import trainee_of
 from clbench.nnunet.loader import CaseLibrary
-from clbench.nnunet.prediction import read_label
+from clbench.nnunet.reading import reader_of
 
 
 def finetuned(run):
@@ -72,7 +72,8 @@ def test_exported_stage_is_predicted_by_unmodified_nnunetv2_with_the_same_masks_
     shutil.copytree(task.raw / "imagesTr", tmp_path / "in", ignore=lambda _, names: [
         n for n in names if not n.startswith(task.val[0])])  # fmt: skip
     predict_with_nnunet(tmp_path / "in", tmp_path / "out", model)
-    theirs = read_label(str(tmp_path / "out" / f"{task.val[0]}.nii"), task.dataset_json)
+    file = str(tmp_path / "out" / f"{task.val[0]}.nii")
+    theirs = reader_of(task.dataset_json, file).read_seg(file)[0][0]
     network = load_network(trainee, "checkpoint_final")
     data, _, _, properties = CaseLibrary({"mini-liver": task.preprocessed}).load_case(("mini-liver", task.val[0]))
     parts = trainee.parts("mini-liver")

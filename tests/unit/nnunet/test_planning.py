@@ -10,10 +10,14 @@ import pytest
 import torch
 
 from clbench.errors import MissingEnvironment
-from clbench.job.prepare import Prepared
+from clbench.job.prepared import Prepared
 from clbench.job.stage import trainee_of
+from clbench.nnunet.labels import LabelScheme
 from clbench.nnunet.parts import NnunetParts
 from clbench.nnunet.planning import Backbone, fingerprint_case, plan_union, pool_fingerprints
+from clbench.nnunet.reading import read_case
+
+ANY = LabelScheme({"any": (1,)}, {f"label{number}": number for number in range(1, 9)})
 
 
 @pytest.fixture
@@ -25,7 +29,7 @@ def fingerprints(prepared):
     for task in prepared.tasks.values():
         for case in task.train:
             image, label = task.raw / "imagesTr" / f"{case}_0000.nii", task.raw / "labelsTr" / f"{case}.nii"
-            yield fingerprint_case([str(image)], str(label), task.dataset_json, 500)
+            yield fingerprint_case(read_case([str(image)], str(label), task.dataset_json, ANY), 500)
 
 
 def plan(prepared, tmp_path, backbone):
@@ -48,7 +52,8 @@ def test_pooled_fingerprint_equals_nnunets_own_extraction_of_one_dataset(prepare
     images = [task.raw / "imagesTr" / f"{case}_0000.nii" for case in cases]
     labels = [task.raw / "labelsTr" / f"{case}.nii" for case in cases]
     ours = pool_fingerprints(
-        fingerprint_case([str(i)], str(s), task.dataset_json, 500) for i, s in zip(images, labels, strict=True)
+        fingerprint_case(read_case([str(i)], str(s), task.dataset_json, ANY), 500)
+        for i, s in zip(images, labels, strict=True)
     )
     properties = "foreground_intensity_properties_per_channel"
     assert ours[properties]["0"] == pytest.approx(theirs[properties]["0"])
