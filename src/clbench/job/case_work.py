@@ -143,7 +143,7 @@ def _prepare(task: TaskWork, case: CaseWork, plans: Json, folder: Path) -> list[
         files.append(_write_reference(reference_in(prepared, case.id), raw.label[0]))
     work = [raw]
     del raw
-    target, scratch = preprocessed_in(prepared), prepared / "scratch" / case.id
+    target, scratch = preprocessed_in(prepared), folder / "scratch" / task.dataset / case.id
     target.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(scratch, ignore_errors=True)
     preprocess_case(work, plans, task.network_description, scratch / case.id)

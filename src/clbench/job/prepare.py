@@ -45,7 +45,7 @@ def prepare(job: Job, folder: JobFolder, threads: int) -> Json:
     files = {name: entry for case in made for name, entry in case.items()}
     files |= describe_files(path, ["plans.json", *described])
     result = folder.seal("result", _result(tasks, path, plans), dict(sorted(files.items())))
-    for scratch in ("fingerprints", "seals"):
+    for scratch in ("fingerprints", "scratch", "seals"):
         shutil.rmtree(path / scratch, ignore_errors=True)
     return result
 

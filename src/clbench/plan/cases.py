@@ -40,11 +40,14 @@ def known_cases(resolved: Resolved, datasets: Mapping[str, RawDataset]) -> dict[
 
     Raises:
         DefinitionError: a dataset has too few cases for the sample, or lacks one that the definition lists.
-        MissingEnvironment: a dataset is not there and its card does not say how many cases it has, or they disagree.
+        MissingEnvironment: a dataset is not there and its card does not say how many cases it has, or they disagree;
+            or a dataset has what can't be trained on.
     """
     ids = {name: _ids(card, datasets.get(name)) for name, card in resolved.tasks.items()}
     numbers = {name: _number(card, ids[name]) for name, card in resolved.tasks.items()}
     benchmark = resolved.benchmark
+    for name, dataset in datasets.items():
+        _require_usable(name, dataset)
     findings = [
         *checks.sample_findings(benchmark, numbers), *checks.batch_findings(benchmark, numbers),
         *_unknown_ids(resolved, ids),
@@ -53,6 +56,23 @@ def known_cases(resolved: Resolved, datasets: Mapping[str, RawDataset]) -> dict[
         file = resolved.files.benchmark[0] if resolved.files.benchmark else None
         raise DefinitionError([Problem(file, None, dotted(path), words) for path, words in findings])
     return {name: _known(resolved, name, numbers[name], ids[name]) for name in resolved.tasks}
+
+
+def _require_usable(task: str, dataset: RawDataset) -> None:
+    """Refuse what nnU-Net's format allows and nothing here can honour."""
+    description, file = dataset.description, dataset.folder / "dataset.json"
+    if "ignore" in description.get("labels", {}):
+        raise MissingEnvironment(
+            f"task {task}: {file}: labels.ignore: cases that are labelled in part can't be used, since neither the "
+            f"methods nor the metrics leave voxels out; use a dataset without an ignore label"
+        )
+    channels = description.get("channel_names") or description.get("modality") or {}
+    for case in dataset.cases:
+        if len(case.images) != len(channels):
+            raise MissingEnvironment(
+                f"task {task}: case {case.id} has {len(case.images)} image files where {file} names {len(channels)} "
+                f"channels"
+            )
 
 
 def _ids(card: TaskCard, dataset: RawDataset | None) -> tuple[str, ...] | None:
