@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clbench.data.splits import sample_indices
-from clbench.definitions.sections import Sample
+from clbench.data.splits import Split, sample_indices, split_cases
+from clbench.definitions.sections import CaseLists, Sample
+from clbench.store import digest
 
 CASES = st.integers(10, 400)
 SPLITS = st.sampled_from(["last-fifth", "inner-fifth"])
@@ -74,3 +80,37 @@ def test_without_numbers_whole_pools_are_taken_and_no_seed_is_needed() -> None:
 def test_a_task_with_fewer_cases_gives_all_it_has_where_the_definition_allows_it() -> None:
     train, val = sample_indices(41, Sample(train=50, val=12, seed=0, at_most=True))
     assert (len(train), len(val)) == (32, 9)
+
+
+KITS = tuple(f"case_{number:05d}" for number in range(300))
+DRAWN = """
+from clbench.data.splits import split_cases
+from clbench.definitions.sections import Sample
+from clbench.store import digest
+ids = tuple(f"case_{number:05d}" for number in range(300))
+split = split_cases("kits21", ids, Sample(train=50, val=12, seed=0, at_most=True))
+print(digest([split.train, split.val]))
+"""
+RECORDED = "f491f3c111331c955d897b51a86ae5c48e5e4193eb397a496c9daabd89b54d7a"
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "1"])
+def test_another_process_draws_the_recorded_ids_whatever_its_hash_seed(hash_seed: str) -> None:
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    drawn = subprocess.run([sys.executable, "-c", DRAWN], env=environment, capture_output=True, text=True, check=True)
+    assert drawn.stdout.strip() == RECORDED
+
+
+def test_the_draw_is_of_the_sorted_ids() -> None:
+    split = split_cases("kits21", KITS, Sample(train=50, val=12, seed=0, at_most=True))
+    assert digest([split.train, split.val]) == RECORDED
+    assert (len(split.train), len(split.val)) == (50, 12)
+    assert max(split.train) < "case_00240" <= min(split.val)
+
+
+def test_listed_cases_are_taken_as_they_are_and_other_tasks_by_the_rule() -> None:
+    lists = CaseLists(train=("case_00299", "case_00001"), val=("case_00000",))
+    sample = Sample(train=50, val=12, seed=0, ids={"kits21": lists})
+    assert split_cases("kits21", KITS, sample) == Split(("case_00001", "case_00299"), ("case_00000",))
+    assert sample.counts("kits21", 300) == (2, 1)
+    assert sample.counts("another", 300) == (50, 12)
