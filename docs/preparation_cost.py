@@ -78,7 +78,8 @@ def plan_of(dataset: RawDataset, root: Path, backbone: str = "") -> Plan:
     (root / "suite" / "benchmark" / "large.yaml").write_text(BENCHMARK.format(backbone=backbone))
     resolved: Resolved = resolve("large", Catalogue.open((root / "suite",)))
     card: TaskCard = resolved.tasks["mini-spleen"]
-    changes = {"labels": {"tumour": (2,)}, "original_labels": {"organ": 1, "tumour": 2}, "source": SOURCE, "cases": None}
+    labels = {"labels": {"tumour": (2,)}, "original_labels": {"organ": 1, "tumour": 2}}
+    changes = {**labels, "source": SOURCE, "cases": None}
     resolved.tasks["mini-spleen"] = card.model_copy(update=changes)
     return make_plan(resolved, root / "store", {"mini-spleen": dataset})
 

@@ -60,7 +60,7 @@ def benchmark_info(resolved: Resolved) -> BenchmarkInfo:
     caveats = (ONE_PATIENT, *((SPEED_NOT_HEIGHT,) if targets else ())) if embedded else ()
     return BenchmarkInfo(
         benchmark.name, benchmark.version, benchmark.title, benchmark.sequence, targets, benchmark.seeds,
-        tuple(baselines), caveats, benchmark.all_orders,
+        tuple(baselines), caveats, benchmark.all_orders, benchmark.budget.checkpoint == "best-as-original",
     )  # fmt: skip
 
 

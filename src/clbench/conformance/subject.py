@@ -16,6 +16,7 @@ from clbench.definitions.models import Scenario, Variant
 from clbench.definitions.signatures import Signature, read_signature
 from clbench.job.assembly import assemble
 from clbench.job.method import load_method, naming
+from clbench.job.selection import Selection
 from clbench.job.train import plain_state, save_resume
 from clbench.job.trainee import Trainee
 from clbench.methods.base import Method
@@ -38,7 +39,7 @@ class Killed:
         """Train a stage's first epoch, in a folder of its own, and write what a resume needs."""
         stage, _, _ = assemble(trainee)
         stage.train_epoch()
-        state = plain_state(trainee, stage)
+        state = plain_state(trainee, stage, Selection(trainee, stage))
         save_resume(trainee.folder.path / "resume.pth", state)
         return cls(trainee, read_back(state["method"]))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clbench.definitions.sections import Sample
+from clbench.definitions.sections import Sample, trained_on
 
 Indices = tuple[int, ...]
 
@@ -60,6 +60,12 @@ def _drawn(pool: range, count: int | None, seed: int | None) -> Indices:
         return tuple(pool)
     order = np.random.default_rng(seed).permutation(pool)
     return tuple(sorted(int(place) for place in order[:count]))
+
+
+def inner_split(cases: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Training cases divided into those that are trained on and the last fifth, which chooses among models."""
+    trained = trained_on(len(cases))
+    return cases[:trained], cases[trained:]
 
 
 def training_cases(cases: tuple[str, ...], fraction: float, seed: int) -> tuple[str, ...]:

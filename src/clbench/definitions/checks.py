@@ -206,9 +206,18 @@ def batch_findings(benchmark: Benchmark, cases: Mapping[str, int]) -> Iterator[F
     """Trainings with fewer cases than a batch, whose epochs would have no iteration."""
     budget = benchmark.budget
     for name, number in cases.items() if budget.epoch == "cases" else ():
-        train, _ = benchmark.sample.counts(name, number)
+        train = budget.trained_on(benchmark.sample.counts(name, number)[0])
         if train < budget.batch:
             yield (
                 ("budget", "batch"),
                 f"{budget.batch} is more than the {train} training cases of task {name}",
             )
+
+
+def checkpoint_findings(benchmark: Benchmark, cases: Mapping[str, int]) -> Iterator[Finding]:
+    """Tasks with too few training cases to set some aside."""
+    for name, number in cases.items() if benchmark.budget.checkpoint == "best" else ():
+        train, _ = benchmark.sample.counts(name, number)
+        if train < 2:
+            message = f"sets a fifth of the training cases aside, and task {name} has {train}"
+            yield ("budget", "checkpoint"), f"{message}; give it two or more, or write final"

@@ -12,6 +12,9 @@ NewHead = Literal["reinit", "copy-last", "shared", "grow"]
 Evaluation = Literal["own", "last"]
 
 
+Checkpoint = Literal["final", "best", "best-as-original"]
+
+
 class Heads(Record):
     """What becomes of the segmentation layers along a sequence; what is left out is the scenario's own."""
 
@@ -81,6 +84,13 @@ class Budget(Record):
     """``cases``: each training case once, int(cases / batch) iterations; or ``{iterations: N}``."""
     batch: Count = 2
     """Patches an iteration."""
+    checkpoint: Checkpoint = "final"
+    """The model that a stage ends with: the last; the best by cases set aside from the training cases; or the best by
+    the very cases that are reported, as the original code does, which is stamped in every table."""
+
+    def trained_on(self, cases: int) -> int:
+        """How many of a task's training cases are trained on."""
+        return trained_on(cases) if self.checkpoint == "best" else cases
 
 
 CaseId = Annotated[str, Field(min_length=1)]
@@ -149,6 +159,11 @@ class Sample(Record):
         return min(self.train or train, train), min(self.val or val, val)
 
 
+def trained_on(cases: int) -> int:
+    """How many of some cases are left when the last fifth is set aside."""
+    return int(0.8 * cases)
+
+
 def _last_fifth(pool: range) -> tuple[range, range]:
-    cut = int(0.8 * len(pool))
+    cut = trained_on(len(pool))
     return pool[:cut], pool[cut:]

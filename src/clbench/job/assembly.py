@@ -33,8 +33,8 @@ def assemble(trainee: Trainee) -> tuple[Stage, Method, CaseLibrary]:
         spec.epochs, spec.iterations, spec.batch, spec.lr, spec.momentum, spec.weight_decay, spec.warmup
     )
     tasks = trainee.prepared.tasks
-    cases = {task: tasks[task].train for task in spec.so_far}
-    own = {task: training_cases(tasks[task].train, spec.fraction, spec.seed) for task in spec.tasks}
+    cases = {task: trainee.learnt_cases(task) for task in spec.so_far}
+    own = {task: training_cases(cases[task], spec.fraction, spec.seed) for task in spec.tasks}
     library = CaseLibrary({task: tasks[task].preprocessed for task in spec.so_far})
     method = load_method(Path(trainee.job.method_file), spec.settings)
     training = training_loader(library, parts, spec.mirror)

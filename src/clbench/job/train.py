@@ -13,6 +13,7 @@ import torch
 from clbench.job.assembly import assemble
 from clbench.job.method import naming, require_finite, require_plain
 from clbench.job.progress import Progress
+from clbench.job.selection import Selection
 from clbench.job.trainee import Trainee
 from clbench.methods.base import Method
 from clbench.network.heads import Weights
@@ -31,15 +32,18 @@ def train(trainee: Trainee, progress: Progress) -> Json:
     """
     stage, method, library = assemble(trainee)
     resume = trainee.folder.path / "resume.pth"
-    _take_up(trainee, stage, resume)
+    selection = Selection(trainee, stage)
+    _take_up(trainee, stage, selection, resume)
     files: list[str] = []
     while stage.epoch < stage.schedule.epochs:
         stage.train_epoch()
         print(f"epoch {stage.epoch}/{stage.schedule.epochs}: loss {stage.losses[-1]:.4f}", flush=True)
         if stage.epoch in trainee.spec.snapshots:
             _write_model(trainee, stage, snapshot_name(stage.epoch))
-        save_resume(resume, plain_state(trainee, stage))
+        selection.look()
+        save_resume(resume, plain_state(trainee, stage, selection))
         progress.at(f"epoch {stage.epoch}/{stage.schedule.epochs}", stage.epoch)
+    selection.choose()
     for name in (*map(snapshot_name, trainee.spec.snapshots), "checkpoint_final"):
         files += [f"model/fold_0/{name}.pth"]
     files += _write_memory(trainee, method)
@@ -110,12 +114,12 @@ def _account(trainee: Trainee, stage: Stage, method: Method, library: CaseLibrar
     }
 
 
-def plain_state(trainee: Trainee, stage: Stage) -> dict[str, Any]:
+def plain_state(trainee: Trainee, stage: Stage, selection: Selection) -> dict[str, Any]:
     """Everything that an exact resume needs; what the method gives to it must be plain."""
     with naming(trainee.spec.method, "state"):
         state = stage.state()
         require_plain(state["method"])
-    return state
+    return {**state, "selection": selection.state()}
 
 
 def save_resume(path: Path, state: dict[str, Any]) -> None:
@@ -126,7 +130,7 @@ def save_resume(path: Path, state: dict[str, Any]) -> None:
     write_atomic(path, data + hashlib.sha256(data).digest())
 
 
-def _take_up(trainee: Trainee, stage: Stage, path: Path) -> None:
+def _take_up(trainee: Trainee, stage: Stage, selection: Selection, path: Path) -> None:
     """Go on from a killed attempt; a damaged file is put away and training begins anew."""
     if not path.exists():
         return
@@ -137,5 +141,7 @@ def _take_up(trainee: Trainee, stage: Stage, path: Path) -> None:
         path.unlink()
         return
     with naming(trainee.spec.method, "load_state"):
-        stage.load_state(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        stage.load_state(state)
+    selection.load_state(state["selection"])
     print(f"resuming after epoch {stage.epoch}", flush=True)

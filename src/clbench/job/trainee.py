@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from clbench.data.splits import inner_split
 from clbench.errors import CorruptArtifact
 from clbench.job.prepared import Prepared
 from clbench.nnunet import checkpoint
@@ -14,7 +15,7 @@ from clbench.nnunet.parts import NnunetParts
 from clbench.plan import Job, StageSpec
 from clbench.store import JobFolder
 
-INITIALISE, BEGIN, TRAIN, DECK, METHOD = range(5)
+INITIALISE, BEGIN, TRAIN, DECK, METHOD, SELECT = range(6)
 """What a stage draws random numbers for: each has a stream of its own, so that none disturbs another."""
 
 
@@ -50,6 +51,18 @@ class Trainee:
             numbered = {name: number for number, name in enumerate(("background", *labels))}
             description = {**description, "labels": numbered}
         return NnunetParts(self.prepared.plans, description, self.device)
+
+    def learnt_cases(self, task: str) -> tuple[str, ...]:
+        """The training cases of a task that networks are trained on."""
+        cases = self.prepared.tasks[task].train
+        return inner_split(cases)[0] if self.spec.checkpoint == "best" else cases
+
+    def selection_cases(self, task: str) -> tuple[str, ...]:
+        """The cases of a task that choose among a stage's models; none where the last one is kept."""
+        prepared = self.prepared.tasks[task]
+        return {"final": (), "best": inner_split(prepared.train)[1], "best-as-original": prepared.val}[
+            self.spec.checkpoint
+        ]
 
     @property
     def shift(self) -> dict[str, int]:

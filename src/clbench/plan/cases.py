@@ -50,7 +50,7 @@ def known_cases(resolved: Resolved, datasets: Mapping[str, RawDataset]) -> dict[
         _require_usable(name, dataset)
     findings = [
         *checks.sample_findings(benchmark, numbers), *checks.batch_findings(benchmark, numbers),
-        *_unknown_ids(resolved, ids),
+        *checks.checkpoint_findings(benchmark, numbers), *_unknown_ids(resolved, ids),
     ]  # fmt: skip
     if findings:
         file = resolved.files.benchmark[0] if resolved.files.benchmark else None

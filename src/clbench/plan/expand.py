@@ -37,6 +37,7 @@ TRAINING_CODE = (
     "methods/base.py",
     "job/assembly.py",
     "job/method.py",
+    "job/selection.py",
     "job/train.py",
     "job/trainee.py",
 )
@@ -196,7 +197,7 @@ class _Planner:
         budget = self.benchmark.budget
         if budget.epoch != "cases":
             return budget.epoch.iterations
-        return max(1, self.cases[task].train // budget.batch)
+        return max(1, budget.trained_on(self.cases[task].train) // budget.batch)
 
     def _spec(self, tasks: tuple[str, ...], seed: int, iterations: int | None = None, **more: Any) -> StageSpec:
         budget, optimizer = self.benchmark.budget, self.benchmark.optimizer
@@ -204,7 +205,7 @@ class _Planner:
             tasks=tasks, seed=seed, epochs=budget.epochs, batch=budget.batch,
             iterations=self._iterations(tasks[0]) if iterations is None else iterations,
             lr=optimizer.lr, momentum=optimizer.momentum, weight_decay=optimizer.weight_decay,
-            warmup=optimizer.warmup, mirror=self.benchmark.backbone.mirror, **more,
+            warmup=optimizer.warmup, mirror=self.benchmark.backbone.mirror, checkpoint=budget.checkpoint, **more,
         )  # fmt: skip
 
     def _stage(

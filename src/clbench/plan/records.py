@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from clbench.definitions.models import CaseLists, Resolved, Sample, TaskCard
+from clbench.definitions.sections import Checkpoint
 
 
 class _Record(BaseModel):
@@ -53,6 +54,8 @@ class StageSpec(_Record):
     """Epochs, before the last, after which a model is kept and evaluated too."""
     fraction: float = 1.0
     """Share of the training cases that is used."""
+    checkpoint: Checkpoint = "final"
+    """Which model the stage ends with."""
 
     @property
     def so_far(self) -> tuple[str, ...]:

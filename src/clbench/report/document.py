@@ -11,7 +11,7 @@ from clbench.report.account_tables import missing_table
 from clbench.report.comparison_tables import ranking_table
 from clbench.report.dice_tables import final_table, stage_table
 from clbench.report.render import HOLE, TERMINAL_WIDTH, markdown, terminal
-from clbench.report.table import Table, several_orders
+from clbench.report.table import Table, several_orders, stamped
 from clbench.report.tables import all_tables
 from clbench.report.transfer_tables import transfer_tables
 from clbench.results.model import BaselineSummary, Summary
@@ -48,6 +48,11 @@ def limits(summary: Summary) -> list[str]:
     sentences = _replicate_sentences(summary.benchmark)
     if any(entry.inert for entry in summary.baselines):
         sentences.append("INERT: the method had no effect in a stage where it should; read it as finetune.")
+    if summary.benchmark.as_original:
+        sentences.append(
+            "AS-ORIGINAL: of every training the model was kept that did best on the very cases that are reported, so "
+            "its Dice is too high; compare it with numbers that were made the same way alone."
+        )
     if summary.missing:
         sentences.append(f"{HOLE}: a result is missing; the list of missing results says why.")
     return [*sentences, _excluded_sentence(summary), *summary.benchmark.caveats]
@@ -116,8 +121,8 @@ def _order_lines(info: BenchmarkInfo) -> list[str]:
 
 
 def _baseline_line(entry: BaselineSummary) -> str:
-    stamp = " INERT" if entry.inert else ""
-    return f"- `{entry.name}`{stamp}: {entry.title}"
+    stamps = stamped(entry).removeprefix(entry.name)
+    return f"- `{entry.name}`{stamps}: {entry.title}"
 
 
 def _reach(summary: Summary) -> str:

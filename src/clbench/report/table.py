@@ -39,7 +39,8 @@ class Table:
 
 def stamped(entry: BaselineSummary) -> str:
     """A baseline's name as every table shows it."""
-    return f"{entry.name} INERT" if entry.inert else entry.name
+    stamps = (("INERT", entry.inert), ("AS-ORIGINAL", entry.as_original))
+    return " ".join((entry.name, *(word for word, applies in stamps if applies)))
 
 
 def several_orders(summary: Summary) -> bool:
@@ -54,7 +55,8 @@ def counted(summary: Summary) -> str:
 
 def labels(summary: Summary) -> dict[str, str]:
     """Baseline → its name as every table shows it."""
-    return {entry.name: stamped(entry) for entry in summary.baselines}
+    scratch = {"from-scratch": "from-scratch AS-ORIGINAL"} if summary.benchmark.as_original else {}
+    return scratch | {entry.name: stamped(entry) for entry in summary.baselines}
 
 
 def slug_of(*words: str) -> str:

@@ -92,6 +92,8 @@ class BaselineSummary(Model):
     """For every order, Dice of every task after every stage, in that order; empty for from-scratch and joint."""
     metrics: Metrics
     """The metrics of continual learning."""
+    as_original: bool = False
+    """Its models were chosen by the cases that are reported."""
 
     @property
     def staged(self) -> bool:

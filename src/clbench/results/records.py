@@ -74,6 +74,8 @@ class BenchmarkInfo:
     """Sentences that every report of this benchmark must print."""
     orders: tuple[tuple[str, ...], ...]
     """Every order in which the tasks are learnt, the sequence first."""
+    as_original: bool = False
+    """Every model was chosen by the cases that are reported."""
 
     def replicates(self, protocol: str) -> tuple[Replicate, ...]:
         """What a number of a protocol is averaged over: seeds, and orders where it has them."""

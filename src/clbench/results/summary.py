@@ -186,6 +186,7 @@ def _baseline(
         final=reading([final(score, tasks) for score in mine]),
         matrices=_matrices(info, scores[entry.name]) if entry.protocol in STAGED else (),
         metrics=_metrics(info, entry, scores),
+        as_original=info.as_original,
     )
 
 
