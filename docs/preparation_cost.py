@@ -61,11 +61,14 @@ def write_case(folder: Path, name: str, shape: tuple[int, int, int], spacing: tu
     return case
 
 
-def write_dataset(folder: Path, cases: int, slices: int) -> RawDataset:
-    """Every other case has thicker slices than the plan will have, so that half of them are resampled."""
-    written = [write_case(folder, f"case_{i:03d}", (512, 512, slices), (0.8, 0.8, 2.5 + i % 2)) for i in range(cases)]
+def write_dataset(folder: Path, slices: list[int]) -> RawDataset:
+    """A case for each number of slices; every other one has thicker ones than the plan, so that it is resampled."""
+    written = [
+        write_case(folder, f"case_{i:03d}", (512, 512, number), (0.8, 0.8, 2.5 + i % 2))
+        for i, number in enumerate(slices)
+    ]
     description = {
-        "channel_names": {"0": "CT"}, "labels": {"background": 0, "organ": 1, "tumour": 2}, "numTraining": cases,
+        "channel_names": {"0": "CT"}, "labels": {"background": 0, "organ": 1, "tumour": 2}, "numTraining": len(slices),
         "file_ending": ".nii.gz", "overwrite_image_reader_writer": "NibabelIO",
     }  # fmt: skip
     (folder / "dataset.json").write_text(json.dumps(description))
@@ -93,7 +96,7 @@ def prepare_here(plan: Plan, processes: int) -> None:
 
 def memory(root: Path) -> None:
     """Peak of the process that prepares a full-size case, and of one that evaluates it."""
-    plan = plan_of(write_dataset(root / "Dataset001_Large", 2, 400), root, ", spacing: [2.6, 0.82, 0.82]")
+    plan = plan_of(write_dataset(root / "Dataset001_Large", [100, 400]), root, ", spacing: [3.4, 0.82, 0.82]")
     command = [sys.executable, __file__, "evaluate-only", str(root), plan.jobs[0].id]
     prepare_here(plan, 1)
     print(f"preparing one case of 512 x 512 x 400: {_peak(resource.RUSAGE_CHILDREN):.1f} GB")
@@ -130,7 +133,7 @@ def evaluate(root: Path, job: str) -> None:
 
 def speed(root: Path, cases: int, processes: int) -> None:
     """CPU and wall time of clbench and of nnU-Net for the same cases."""
-    dataset = write_dataset(root / "raw" / "Dataset001_Large", cases, 100)
+    dataset = write_dataset(root / "raw" / "Dataset001_Large", [100] * cases)
     plan = plan_of(dataset, root)
     folders = {f"nnUNet_{name}": str(root / name) for name in ("raw", "preprocessed", "results")}
     numbers = ["-npfp", str(processes), "-np", str(processes)]
@@ -158,4 +161,4 @@ if __name__ == "__main__":
             if sys.argv[1] == "memory":
                 memory(Path(scratch))
             else:
-                speed(Path(scratch), *map(int, [*sys.argv[2:], 20, 2][: 2]))
+                speed(Path(scratch), *(int(word) for word in (*sys.argv[2:], *("20", "2")[len(sys.argv) - 2 :])))

@@ -12,6 +12,7 @@ from acvl_utils.cropping_and_padding.padding import pad_nd_image
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian, compute_steps_for_sliding_window
 
 from clbench.nnunet.parts import NnunetParts
+from clbench.nnunet.resampling import lean
 
 STEP = 0.5
 Slices = tuple[slice, ...]
@@ -72,5 +73,5 @@ def _resampled(logits: torch.Tensor, parts: NnunetParts, properties: dict[str, A
     """One class's logits ``(1, X, Y, Z)`` at the resolution that the case had before it was preprocessed."""
     spacing = [properties["spacing"][axis] for axis in parts.plans_manager.transpose_forward]
     shape, now = properties["shape_after_cropping_and_before_resampling"], parts.configuration.spacing
-    resampled: np.ndarray = parts.configuration.resampling_fn_probabilities(logits, shape, now, spacing)[0]
+    resampled: np.ndarray = lean(parts.configuration.resampling_fn_probabilities)(logits, shape, now, spacing)[0]
     return resampled

@@ -10,6 +10,7 @@ from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPre
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 
 from clbench.nnunet.reading import RawArrays
+from clbench.nnunet.resampling import LeanConfiguration
 
 ENDINGS = (".b2nd", "_seg.b2nd", ".pkl")
 """Of the three files that nnU-Net keeps of a preprocessed case."""
@@ -55,6 +56,7 @@ def preprocess_case(
     (configuration,) = manager.available_configurations
     target.parent.mkdir(parents=True, exist_ok=True)
     _Preprocessor(raw.pop()).run_case_save(
-        str(target), [], "", manager, manager.get_configuration(configuration), dataset_json
+        str(target), [], "", manager, LeanConfiguration(manager.get_configuration(configuration).configuration),
+        dataset_json,
     )
     return [f"{target.name}{ending}" for ending in ENDINGS]

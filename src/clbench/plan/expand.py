@@ -23,6 +23,7 @@ PREPARE_CODE = (
     "nnunet/planning.py",
     "nnunet/preprocessing.py",
     "nnunet/reading.py",
+    "nnunet/resampling.py",
     "job/case_work.py",
     "job/cases.py",
     "job/prepare.py",
@@ -41,7 +42,7 @@ TRAINING_CODE = (
     "job/train.py",
     "job/trainee.py",
 )
-EVALUATION_CODE = ("evaluation/*.py", "nnunet/prediction.py", "job/evaluate.py")
+EVALUATION_CODE = ("evaluation/*.py", "nnunet/prediction.py", "nnunet/resampling.py", "job/evaluate.py")
 
 SLOWER = {"gpm": 1.2, "lwf": 1.3, "mib": 1.3, "pseudo_labels": 1.4, "der": 1.7, "plop": 1.9, "agem": 2.0}
 """A step's cost beside fine-tuning's, where a method's is more (docs/performance.md)."""
