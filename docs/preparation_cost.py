@@ -67,9 +67,10 @@ def write_dataset(folder: Path, slices: list[int]) -> RawDataset:
         write_case(folder, f"case_{i:03d}", (512, 512, number), (0.8, 0.8, 2.5 + i % 2))
         for i, number in enumerate(slices)
     ]
+    labels = {"background": 0, "organ": 1, "tumour": 2}
     description = {
-        "channel_names": {"0": "CT"}, "labels": {"background": 0, "organ": 1, "tumour": 2}, "numTraining": len(slices),
-        "file_ending": ".nii.gz", "overwrite_image_reader_writer": "NibabelIO",
+        "channel_names": {"0": "CT"}, "labels": labels, "numTraining": len(slices), "file_ending": ".nii.gz",
+        "overwrite_image_reader_writer": "NibabelIO",
     }  # fmt: skip
     (folder / "dataset.json").write_text(json.dumps(description))
     return RawDataset(folder, tuple(written), "m")

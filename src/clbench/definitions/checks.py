@@ -207,7 +207,7 @@ def batch_findings(benchmark: Benchmark, cases: Mapping[str, int]) -> Iterator[F
     budget = benchmark.budget
     for name, number in cases.items() if budget.epoch == "cases" else ():
         train = budget.trained_on(benchmark.sample.counts(name, number)[0])
-        if train < budget.batch:
+        if 0 < train < budget.batch:
             yield (
                 ("budget", "batch"),
                 f"{budget.batch} is more than the {train} training cases of task {name}",

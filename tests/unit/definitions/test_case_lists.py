@@ -67,3 +67,18 @@ def test_lists_that_leak_repeat_or_lack_cases_are_refused(suite: Suite, ids: str
 def test_sampling_without_a_seed_can_t_be_written(suite: Suite) -> None:
     suite.benchmark(SAMPLE, "{train: 12, val: 4}")
     assert suite.problem().field == "sample.seed"
+
+
+def test_a_model_can_be_chosen_by_the_reported_cases_only_under_the_name_that_is_stamped(suite: Suite) -> None:
+    suite.benchmark("budget: {epochs: 25}", "budget: {epochs: 25, checkpoint: best-on-validation}")
+    problem = suite.problem()
+    assert problem.field == "budget.checkpoint"
+    assert "'final', 'best' or 'best-as-original'" in problem.message
+
+
+def test_choosing_a_model_needs_a_training_case_to_set_aside(suite: Suite) -> None:
+    suite.benchmark("budget: {epochs: 25}", "budget: {epochs: 25, batch: 1, checkpoint: best}")
+    suite.benchmark("train: 12", "train: 1")
+    fields = {problem.field for problem in suite.problems()}
+    assert fields == {"budget.checkpoint"}
+    assert "sets a fifth of the training cases aside, and task alpha has 1" in suite.problems()[0].message

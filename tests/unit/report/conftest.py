@@ -98,10 +98,13 @@ def toy() -> Callable[..., Summary]:
         inert: Sequence[str] = ("blip_strict",),
         absent: Sequence[tuple[str, int]] = (),
         reason: str = "out of memory\nlast line",
+        as_original: bool = False,
     ) -> Summary:
         baselines = tuple(BaselineInfo(name, f"the {name} baseline") for name in BASELINES)
         caveats = ("All cases are deformations of one patient.",)
-        info = BenchmarkInfo("toy", 1, "A toy", SEQUENCE, (TARGET,), tuple(seeds), baselines, caveats, (SEQUENCE,))
+        info = BenchmarkInfo(
+            "toy", 1, "A toy", SEQUENCE, (TARGET,), tuple(seeds), baselines, caveats, (SEQUENCE,), as_original
+        )
         rows = [row for seed in seeds for row in (*continual_rows(seed, absent), *other_rows(seed))]
         records = [entry for seed in seeds for entry in records_of(seed, absent, inert)]
         missing = {Hole("continual", name, seed, 1, stage): reason for name, stage in absent for seed in seeds}

@@ -112,3 +112,16 @@ def test_the_same_summary_gives_the_same_bytes(toy: Toy, tmp_path: Path) -> None
 def test_importing_the_report_loads_no_heavy_package() -> None:
     code = f"import sys, clbench.report; print([name for name in {FORBIDDEN!r} if name in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_models_chosen_by_the_reported_cases_are_stamped_and_explained_only_where_there_are_such(
+    toy: Toy, tmp_path: Path
+) -> None:
+    explanation = "AS-ORIGINAL: of every training the model was kept that did best on the very cases"
+    for form in (report_page, terminal_report):
+        assert explanation in " ".join(form(toy(as_original=True)).split())
+        assert "AS-ORIGINAL" not in form(toy())
+    write_report(tmp_path, toy(as_original=True), {})
+    for path in (tmp_path / "tables").iterdir():
+        text = path.read_text()
+        assert text.count("blip_strict") == text.count("blip_strict INERT AS-ORIGINAL"), path.name

@@ -115,3 +115,13 @@ def test_baselines_whose_names_differ_only_in_a_sign_keep_their_own_files(toy: T
     slugs = [table.slug for table in tables]
     assert len(set(slugs)) == len(slugs)
     assert {"matrix-si-c-1", "matrix-si-c-1-2"} <= set(slugs)
+
+
+def test_every_line_that_names_a_baseline_says_where_models_were_chosen_by_the_reported_cases(toy: Toy) -> None:
+    summary = toy(inert=(), as_original=True)
+    names = {baseline.name for baseline in summary.benchmark.baselines}
+    shown = [cell for table in all_tables(summary) for row in table.rows for cell in row if isinstance(cell, str)]
+    naming = [cell for cell in shown if cell.split(" ")[0] in names]
+    assert len(naming) > 20
+    assert all("AS-ORIGINAL" in cell for cell in naming)
+    assert "AS-ORIGINAL" not in str([table.rows for table in all_tables(toy())])
