@@ -9,11 +9,12 @@ from clbench.data.dataset import RawDataset
 from clbench.data.raw import case_id
 from clbench.data.splits import Split, split_cases
 from clbench.definitions import checks
-from clbench.definitions.models import Resolved, TaskCard
+from clbench.definitions.models import CaseLists, Resolved, TaskCard
 from clbench.definitions.reading import Finding
 from clbench.definitions.suggest import suggestion
 from clbench.definitions.yaml_source import dotted
 from clbench.errors import DefinitionError, MissingEnvironment, Problem
+from clbench.plan.records import CaseFiles, Dataset
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,23 @@ class KnownCases:
     train: int
     val: int
     split: Split | None
+
+    @property
+    def lists(self) -> CaseLists | None:
+        """Which, as a preparation is told."""
+        return None if self.split is None else CaseLists(train=self.split.train, val=self.split.val)
+
+    def files_of(self, dataset: RawDataset) -> Dataset:
+        """Where the cases that are used lie in the task's dataset."""
+        assert self.split is not None, "a task whose dataset is there has a split"
+        files = {
+            case: CaseFiles(
+                images=tuple(str(image.absolute()) for image in dataset.by_id[case].images),
+                label=str(dataset.by_id[case].label.absolute()),
+            )
+            for case in (*self.split.train, *self.split.val)
+        }
+        return Dataset(folder=str(dataset.folder.absolute()), manifest=dataset.manifest, cases=files)
 
 
 def known_cases(resolved: Resolved, datasets: Mapping[str, RawDataset]) -> dict[str, KnownCases]:

@@ -9,12 +9,11 @@ from typing import Any, Literal
 
 from clbench.data.anatomy import anatomy_file, expected_sha256
 from clbench.data.dataset import RawDataset
-from clbench.data.splits import Split
-from clbench.definitions.models import CaseLists, Resolved, Variant
+from clbench.definitions.models import Resolved, Variant
 from clbench.definitions.sections import NewHead
 from clbench.identity import library_versions, package_files, sources_digest
 from clbench.plan.cases import known_cases
-from clbench.plan.records import CaseFiles, Dataset, Job, Plan, PrepareSpec, StageSpec, Use
+from clbench.plan.records import Job, Plan, PrepareSpec, StageSpec, Use
 from clbench.store import digest
 
 PREPARE_CODE = (
@@ -240,8 +239,8 @@ class _Planner:
             backbone=self.benchmark.backbone.model_dump(mode="json", exclude={"mirror", "plans"}),
             batch=self.benchmark.budget.batch,
             sample=self.benchmark.sample,
-            splits={task: _lists(known.split) for task, known in sorted(self.cases.items()) if known.split},
-            datasets={task: self._dataset(task) for task in sorted(self.datasets)},
+            splits={task: lists for task, known in sorted(self.cases.items()) if (lists := known.lists)},
+            datasets={task: self.cases[task].files_of(self.datasets[task]) for task in sorted(self.datasets)},
         )
         known = spec.model_dump(mode="json")
         for card in known["tasks"].values():
@@ -259,19 +258,6 @@ class _Planner:
             spec=spec.model_dump(mode="json"), code=prepare_code(),
         )  # fmt: skip
         return job_id
-
-    def _dataset(self, task: str) -> Dataset:
-        """Where a task's raw data lie: the files of the cases that are used."""
-        dataset, split = self.datasets[task], self.cases[task].split
-        assert split is not None, "a task whose dataset is there has a split"
-        files = {
-            case: CaseFiles(
-                images=tuple(str(image.absolute()) for image in dataset.by_id[case].images),
-                label=str(dataset.by_id[case].label.absolute()),
-            )
-            for case in (*split.train, *split.val)
-        }
-        return Dataset(folder=str(dataset.folder.absolute()), manifest=dataset.manifest, cases=files)
 
     def _use(self, protocol: str, baseline: str, job_id: str, order: int = 1) -> None:
         spec = StageSpec.model_validate(self.jobs[job_id].spec)
@@ -296,10 +282,6 @@ class _Planner:
         factor = SLOWER.get(spec.method, 1.0)
         cases = sum(self.cases[task].val for task in evaluate)
         return spec.epochs * spec.iterations * step * factor + cases * (1 + len(spec.snapshots)) * step
-
-
-def _lists(split: Split) -> CaseLists:
-    return CaseLists(train=split.train, val=split.val)
 
 
 def _embedded(spec: PrepareSpec) -> bool:
