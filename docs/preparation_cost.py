@@ -139,9 +139,9 @@ def speed(root: Path, cases: int, processes: int) -> None:
     folders = {f"nnUNet_{name}": str(root / name) for name in ("raw", "preprocessed", "results")}
     numbers = ["-npfp", str(processes), "-np", str(processes)]
     words = [Path(sys.executable).with_name("nnUNetv2_plan_and_preprocess"), "-d", "1", "-c", "3d_fullres", *numbers]
-    environment = {**os.environ, **folders, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, **folders, "OMP_NUM_THREADS": "1", "nnUNet_n_proc_DA": "1"}
     for name, work in (
-        ("nnU-Net", lambda: subprocess.run(words, check=True, env=environment, stdout=subprocess.DEVNULL)),
+        ("nnU-Net", lambda: subprocess.run(words, check=True, env=environment, capture_output=True)),
         ("clbench", lambda: prepare_here(plan, processes)),
     ):
         cpu, wall = _cpu(), time.perf_counter()
