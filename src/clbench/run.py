@@ -13,8 +13,8 @@ from clbench.collect import benchmark_info, collect
 from clbench.data.available import require
 from clbench.definitions.catalogue import Catalogue
 from clbench.definitions.resolve import resolve
+from clbench.disk import make_folder, writing_to
 from clbench.errors import CorruptArtifact, MissingEnvironment
-from clbench.execute.disk import make_folder, writing_to
 from clbench.execute.lock import hold
 from clbench.execute.run import Outcome, carry_out
 from clbench.job import is_done

@@ -14,6 +14,7 @@ COMMANDS = {
     "validate": ("shows", "Check definitions and report everything that is wrong with them."),
     "test-method": ("conformance", "Train a method on a tiny benchmark and check what every method must keep."),
     "doctor": ("doctor", "Check this machine: versions, cores, memory, disk, accelerator, anatomy."),
+    "data": ("data", "Fetch, prepare and verify the datasets of tasks."),
     "plan": ("runs", "Say what a run would do: its jobs, which are cached, how long the others take."),
     "run": ("runs", "Run a benchmark, or go on with it, and write its report."),
     "status": ("runs", "Say how far a run is."),

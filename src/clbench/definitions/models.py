@@ -31,7 +31,7 @@ from clbench.definitions.sections import (
     Optimizer,
     Sample,
 )
-from clbench.definitions.sources import KitsSource, MsdSource, Source
+from clbench.definitions.sources import DatalistSource, KitsSource, MsdSource, NnunetSource, Source
 
 __all__ = [
     "RESERVED_BASELINES",
@@ -42,6 +42,7 @@ __all__ = [
     "Budget",
     "Continual",
     "Cumulative",
+    "DatalistSource",
     "Entry",
     "Epoch",
     "Files",
@@ -51,6 +52,7 @@ __all__ = [
     "Joint",
     "KitsSource",
     "MsdSource",
+    "NnunetSource",
     "Optimizer",
     "Protocols",
     "Resolved",
