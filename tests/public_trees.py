@@ -6,6 +6,7 @@ Images and labels are the embedded anatomy's, so that they are real CTs with lab
 from __future__ import annotations
 
 import json
+import shutil
 import tarfile
 from dataclasses import dataclass, field
 from functools import cache
@@ -25,7 +26,9 @@ MSD = {
     "Task03_Liver": ("mini-liver", "liver_{}", {"0": "background", "1": "liver", "2": "cancer"}),
     "Task06_Lung": ("mini-lung", "lung_{:03d}", {"0": "background", "1": "cancer"}),
     "Task07_Pancreas": ("mini-pancreas", "pancreas_{:03d}", {"0": "background", "1": "pancreas", "2": "cancer"}),
-    "Task08_HepaticVessel": ("mini-hepaticvessel", "hepaticvessel_{:03d}", {"0": "background", "1": "Vessel", "2": "Tumour"}),
+    "Task08_HepaticVessel": (
+        "mini-hepaticvessel", "hepaticvessel_{:03d}", {"0": "background", "1": "Vessel", "2": "Tumour"},
+    ),
     "Task09_Spleen": ("mini-spleen", "spleen_{}", {"0": "background", "1": "spleen"}),
     "Task10_Colon": ("mini-colon", "colon_{:03d}", {"0": "background", "1": "colon cancer primaries"}),
 }  # fmt: skip
@@ -113,8 +116,6 @@ def _describe_msd(folder: Path, labels: dict[str, str], ids: list[str], tests: l
 
 
 def _packed(made: Made) -> Made:
-    import shutil
-
     tar = made.folder.with_name(f"{made.folder.name}.tar")
     with tarfile.open(tar, "w") as archive:
         archive.add(made.folder, arcname=made.folder.name)
@@ -241,10 +242,20 @@ def datalist(root: Path, cases: int = 5, described: bool = True) -> Made:
     return made
 
 
-def card_for(made: Made, kind: str, **more: object) -> TaskCard:
-    """A card for a dataset that was made: the shipped card with its number of cases, or one of the user's own."""
+def own_card(source: dict, name: str = "mine", **more: object) -> TaskCard:
+    """A card for a user's own dataset with the labels of ``mini-liver``, everything written out."""
+    content = {
+        "name": name, "version": 1, "title": "My dataset", "modality": "CT", "labels": "separate",
+        "original_labels": {"liver": 1, "tumour": 2}, "cases": 5, "source": source,
+    }  # fmt: skip
+    return TaskCard.model_validate(content | more)
+
+
+def shipped_card(made: Made, **more: object) -> TaskCard:
+    """The shipped card of a dataset that was made, with the number of cases that were."""
     shipped = {"Task03_Liver": "msd-liver", "Task06_Lung": "msd-lung", "Task07_Pancreas": "msd-pancreas",
                "Task08_HepaticVessel": "msd-hepaticvessel", "Task09_Spleen": "msd-spleen",
                "Task10_Colon": "msd-colon"}  # fmt: skip
-    name = kind if kind.startswith("kits") else shipped[made.folder.name.removesuffix(".tar")]
+    kits_or_msd = {"data": "kits21", "dataset": "kits23"} | shipped
+    name = kits_or_msd[made.folder.name.removesuffix(".tar")]
     return Catalogue.open().task(name).model_copy(update={"cases": len(made.labels), **more})

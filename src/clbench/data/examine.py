@@ -64,7 +64,7 @@ def _examined(cases: Sequence[RawCase], processes: int) -> Iterator[tuple[RawCas
     if min(processes, len(cases)) < 2:
         yield from ((case, examine_case(case)) for case in cases)
         return
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     pool = ProcessPoolExecutor(min(processes, len(cases)), mp_context=context, initializer=_end_with_parent)
     try:
         running: dict[Future[list[Json]], RawCase] = {pool.submit(examine_case, case): case for case in cases}

@@ -49,7 +49,7 @@ class ConsoleTelling:
 
     @contextmanager
     def bar(self, title: str, unit: str) -> Iterator[Advance]:
-        """A bar that is drawn over itself; without a terminal one line at the end of each tenth."""
+        """A bar that is drawn over itself; without a terminal one line at the end of each quarter."""
         if self.console.is_terminal:
             yield from self._drawn(title, unit)
         else:
@@ -65,13 +65,13 @@ class ConsoleTelling:
             yield lambda done, total: bars.update(task, completed=done, total=total)
 
     def _lines(self, title: str, unit: str) -> Advance:
-        said = -1
+        said = 0
 
         def advance(done: int, total: int) -> None:
             nonlocal said
-            tenth = 10 * done // total if total else 0
-            if tenth > said:
-                said = tenth
+            quarter = 4 * done // total if total else 0
+            if quarter > said:
+                said = quarter
                 amount = (
                     f"{done / 1e6:.0f} of {total / 1e6:.0f} MB" if unit == "bytes" else f"{done} of {total} {unit}"
                 )

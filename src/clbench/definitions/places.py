@@ -11,6 +11,8 @@ from pathlib import Path
 from clbench.errors import MissingEnvironment
 
 DEFAULT_ROOT = ".clbench/data"
+RAW, BASE_OF_VERSION_1 = "nnUNet_raw", "nnUNet_raw_data_base"
+"""The variables of the environment in which nnU-Net's users keep their folders."""
 DEPTH = 3
 """How far below the data folder a dataset is looked for."""
 OURS = ("prepared", "examined", "downloads")
@@ -34,8 +36,8 @@ class DataPlaces:
     @classmethod
     def default(cls, root: Path | None = None) -> DataPlaces:
         """The places that the environment names: ``CLBENCH_DATA``, ``nnUNet_raw`` and version 1's folder."""
-        old = os.environ.get("nnUNet_raw_data_base")
-        named = (os.environ.get("nnUNet_raw"), f"{old}/nnUNet_raw_data" if old else None)
+        base = os.environ.get(BASE_OF_VERSION_1)
+        named = (os.environ.get(RAW), f"{base}/nnUNet_raw_data" if base else None)
         chosen = root or Path(os.environ.get("CLBENCH_DATA") or DEFAULT_ROOT)
         return cls(chosen.absolute(), tuple(Path(name).absolute() for name in named if name))
 

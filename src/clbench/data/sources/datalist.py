@@ -1,4 +1,4 @@
-"""Cases that a JSON file lists as MONAI's tools do: ``{"training": [{"image": …, "label": …}], "validation": […]}``."""
+"""Cases that a JSON file lists as MONAI's tools do: ``{"training": [{"image": …, "label": …}, …], …}``."""
 
 from __future__ import annotations
 
