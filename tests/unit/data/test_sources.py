@@ -8,18 +8,19 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel
 import numpy as np
-import public_trees as trees
 import pytest
-from public_trees import Made
 
+import public_trees as trees
 from clbench.data.available import manifest_digest, open_dataset
 from clbench.data.dataset import RawDataset
 from clbench.data.prepare import prepare
 from clbench.definitions.models import TaskCard
 from clbench.definitions.places import DataPlaces
+from public_trees import Made
 
 Maker = Callable[[Path], tuple[Made, TaskCard]]
 
@@ -254,7 +255,7 @@ def test_nnunets_own_integrity_check_passes(
     from nnunetv2.experiment_planning import verify_dataset_integrity as check
     from nnunetv2.utilities import utils
 
-    monkeypatch.setattr(check.multiprocessing, "get_context", lambda _: dummy)
+    monkeypatch.setattr(check, "multiprocessing", SimpleNamespace(get_context=lambda _: dummy))
     monkeypatch.setattr(utils, "Pool", dummy.Pool)
     check.verify_dataset_integrity(str(source[1].folder), 1)
     said = capsys.readouterr().out
