@@ -113,10 +113,12 @@ def case_problems(case: RawCase, facts: Sequence[Json], scheme: Iterable[int]) -
 def _file_message(found: Json) -> str | None:
     if "error" in found:
         return str(found["error"])
+    if found.get("empty"):
+        return "has no voxels"
     if len(found["shape"]) != 3:
         shape = f"{len(found['shape'])} ({_by(found['shape'])})"
         return f"must have 3 dimensions, not {shape}; write each channel as a file of its own"
-    return "has no voxels" if found.get("empty") else None
+    return None
 
 
 def _grid_message(image: Json, other: Json) -> str | None:

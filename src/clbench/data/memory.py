@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clbench.disk import writing_to
 from clbench.store import digest, write_atomic
 
 FORMAT = 1
@@ -38,4 +39,6 @@ class Memory:
 
     def keep(self, files: Sequence[Path], value: object, what: str = "case") -> None:
         """Remember something about files."""
-        write_atomic(self._file(files, what), json.dumps(value).encode())
+        file = self._file(files, what)
+        with writing_to(file):
+            write_atomic(file, json.dumps(value).encode())
