@@ -13,7 +13,7 @@ from clbench.errors import MissingEnvironment
 DEFAULT_ROOT = ".clbench/data"
 RAW, BASE_OF_VERSION_1 = "nnUNet_raw", "nnUNet_raw_data_base"
 """The variables of the environment in which nnU-Net's users keep their folders."""
-DEPTH = 3
+DEPTH = 4
 """How far below the data folder a dataset is looked for."""
 OURS = ("prepared", "examined", "downloads")
 """Folders in the data folder that hold no dataset of the user's."""

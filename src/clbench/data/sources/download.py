@@ -11,7 +11,8 @@ from typing import Any
 from clbench.disk import make_folder, require_room, writing_to
 from clbench.errors import MissingEnvironment
 
-CHUNK = 2**20
+CHUNK = 2**16
+"""Bytes that are lost, at most, when a connection breaks."""
 TIMEOUT = 60.0
 """Seconds without a byte after which a connection counts as broken."""
 
