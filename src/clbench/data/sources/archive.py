@@ -30,6 +30,8 @@ def unpacked(source: MsdSource, archive: Path, places: DataPlaces, telling: Tell
     """
     target = places.datasets / source.folder
     begun = target.with_name(f".{source.folder}.unpacking")
+    if target.exists():
+        raise MissingEnvironment(f"{target}: is there and has no imagesTr; remove it, then it is unpacked anew")
     with telling.bar(f"{archive.name}: checking", "bytes") as advance:
         check_md5(archive, source.md5, Memory(places.examined), advance)
     with telling.bar(f"{archive.name}: unpacking", "bytes") as advance:
