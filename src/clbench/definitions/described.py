@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,7 @@ def completed(document: Document, places: DataPlaces) -> Document:
         return document
     known = {"labels": "separate"}
     if lacking := [key for key in SAID if key not in document.data]:
-        said = _description(source, places, document.file, lacking)
-        known |= {key: said[key] for key in lacking if key in said}
+        known |= _description(source, places, document.file, lacking)
     return replace(document, data=known | document.data)
 
 
@@ -88,24 +87,24 @@ def _description(
         file = description_file(source, places)
     except MissingEnvironment as error:
         raise MissingEnvironment(f"{card}: {', '.join(lacking)} left out, and {error}") from None
-    return said_by(read_description(file), file)
+    return said_by(read_description(file), file, lacking)
 
 
-def said_by(found: Mapping[str, Any], file: Path) -> dict[str, Any]:
-    """What a ``dataset.json`` or datalist knows, in a card's keys.
+def said_by(found: Mapping[str, Any], file: Path, keys: Collection[str] = SAID) -> dict[str, Any]:
+    """What a ``dataset.json`` or datalist knows of a card's ``keys``.
 
     Raises:
-        MissingEnvironment: its labels are of a kind that clbench can't take over.
+        MissingEnvironment: its labels are wanted and of a kind that clbench can't take over.
     """
     said: dict[str, Any] = {}
     if channels := found.get("channel_names") or found.get("modality"):
         said["modality"] = list(channels.values()) if isinstance(channels, dict) else [str(channels)]
-    if isinstance(found.get("labels"), dict):
+    if "original_labels" in keys and isinstance(found.get("labels"), dict):
         said["original_labels"] = foreground(found["labels"], file)
     listed = [entry for key in ("training", "validation") for entry in found.get(key) or ()]
     if "numTraining" in found or listed:
         said["cases"] = found.get("numTraining", len(listed))
-    return said
+    return {key: said[key] for key in keys if key in said}
 
 
 def foreground(labels: Mapping[str, Any], file: Path) -> dict[str, int]:
