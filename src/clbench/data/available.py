@@ -73,6 +73,13 @@ def open_dataset(card: TaskCard, places: DataPlaces | None = None) -> RawDataset
     return index.dataset
 
 
+def prepared_datasets(cards: Iterable[TaskCard], places: DataPlaces | None = None) -> dict[str, RawDataset]:
+    """The datasets of those tasks that are prepared and whose files did not change since, by the tasks' names."""
+    places = places or DataPlaces.default()
+    indices = {card.name: read_index(card, places) for card in cards if card.source.kind != "anatomy"}
+    return {name: index.dataset for name, index in indices.items() if index}
+
+
 def manifest_digest(card: TaskCard, places: DataPlaces | None = None) -> str | None:
     """What proves which bytes a task is made of; None if it is not prepared, or its files changed since.
 

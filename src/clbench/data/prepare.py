@@ -100,7 +100,7 @@ def card_problems(card: TaskCard, tree: Tree) -> Iterator[CaseProblem]:
     """Where a card and what the dataset says of itself do not agree."""
     file = tree.descriptions[0] if tree.descriptions else tree.folder
     found = len(tree.cases) + len({problem.case for problem in tree.problems if problem.case})
-    if found != card.cases:
+    if card.cases is not None and found != card.cases:
         yield CaseProblem("", tree.folder, f"has {found} labelled cases where the card says {card.cases}")
     numbers, said = sorted((tree.labels or card.original_labels).values()), sorted(card.original_labels.values())
     if numbers != said:

@@ -114,7 +114,6 @@ def test_a_datalist_says_what_it_knows_and_the_card_the_rest(tmp_path: Path) -> 
         ("labels: {organ: [1], lesion: [2, 3]}\n", "labels: seperate\n", "labels", "must be separate, all, or names"),
         ("original_labels: {organ: 1, tumour: 2,", "original_labels: {or gan: 1, or-gan: 2,", "labels", "one name"),
         ("modality: CT", "modality: 3", "modality", "valid tuple"),
-        ("cases: 60\n", "", "cases", "is missing"),
     ],
 )
 def test_mistakes_in_the_new_spellings_are_refused_at_their_line(
