@@ -156,6 +156,8 @@ def test_seven_organs_can_be_planned_without_its_data(call: Any) -> None:
     for task in ("msd-liver", "msd-lung", "msd-pancreas", "msd-spleen", "msd-colon", "kits21", "msd-hepaticvessel"):
         assert f" · {task} · " in out
     assert " h of one CPU core, and no sooner than " in out
+    line = next(line for line in out.splitlines() if line.startswith("  msd-liver: "))
+    assert "(about 27 GB, CC BY-SA 4.0), https://" in line
 
 
 def test_running_seven_organs_ends_with_4_at_once_and_names_each_dataset_its_address_and_licence(

@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from clbench.cli.options import PATH, json_option, out_option, store_option, suite_option
+from clbench.cli.options import PATH, data_option, json_option, out_option, store_option, suite_option
+from clbench.data.available import lacking_words
 from clbench.errors import ClbenchError
 from clbench.execute.estimate import chains
 from clbench.execute.run import Outcome
@@ -28,13 +29,15 @@ RUN = click.argument("run_folder", metavar="RUN", type=PATH)
 @click.argument("benchmark")
 @suite_option
 @store_option
+@data_option
 @json_option
-def plan_command(benchmark: str, suites: tuple[Path, ...], store: Path, as_json: bool) -> None:
+def plan_command(benchmark: str, suites: tuple[Path, ...], store: Path, data: Path | None, as_json: bool) -> None:
     """Say what running BENCHMARK would do, and do nothing.
 
     BENCHMARK is a name that `clbench list` gives, or the path of a YAML file.
     """
-    plan = Places(suites, store).plan(benchmark)
+    places = Places(suites, store, data=data)
+    plan = places.plan(benchmark)
     done = finished(plan, Store(store), Console(stderr=True))
     if as_json:
         jobs = [{**job.model_dump(mode="json"), "cached": job.id in done} for job in plan.jobs]
@@ -42,6 +45,9 @@ def plan_command(benchmark: str, suites: tuple[Path, ...], store: Path, as_json:
         return
     for job in plan.jobs:
         click.echo(f"{'cached' if job.id in done else _duration(job.seconds):>8}  {job.title}")
+    assert plan.resolved is not None
+    if lacking := lacking_words(plan.resolved.tasks.values(), places.datasets):
+        click.echo(f"\n{lacking}")
     click.echo(_estimate(plan, done))
 
 
@@ -69,14 +75,17 @@ def _duration(seconds: float) -> str:
 @suite_option
 @store_option
 @out_option
+@data_option
 @click.option("--jobs", type=click.IntRange(min=1), help="Jobs side by side.  [default: one per core]")
-def run_command(benchmark: str, suites: tuple[Path, ...], store: Path, out: Path | None, jobs: int | None) -> None:
+def run_command(
+    benchmark: str, suites: tuple[Path, ...], store: Path, out: Path | None, data: Path | None, jobs: int | None
+) -> None:
     """Run BENCHMARK, or go on with it, and write its report.
 
     What is done is not done again; after a crash the same command goes on.
     """
-    places = Places(suites, store, out)
-    plan = places.plan(benchmark)
+    places = Places(suites, store, out, data)
+    plan = places.plan(benchmark, ready=True)
     folder = places.run_folder(plan)
     console = Console(stderr=True)
     outcome, summary = run(plan, folder, jobs, console, _command(benchmark, suites))

@@ -30,13 +30,19 @@ def require(cards: Iterable[TaskCard], places: DataPlaces | None = None, telling
     cards, places = list(cards), places or DataPlaces.default()
     if any(card.source.kind == "anatomy" for card in cards):
         checked_bytes(anatomy_file())
-    if lacking := [card for card in cards if not is_there(card, places)]:
-        raise MissingEnvironment(_advice(lacking, places))
+    if words := lacking_words(cards, places):
+        raise MissingEnvironment(words)
     for card in cards:
         if card.source.kind != "anatomy" and read_index(card, places) is None:
             from clbench.data.prepare import prepare
 
             prepare(card, places, telling=telling or ConsoleTelling())
+
+
+def lacking_words(cards: Iterable[TaskCard], places: DataPlaces) -> str:
+    """Which datasets are not on this machine, and where to get each, its size and licence; empty if all are."""
+    lacking = [card for card in cards if not is_there(card, places)]
+    return _advice(lacking, places) if lacking else ""
 
 
 def is_there(card: TaskCard, places: DataPlaces) -> bool:
