@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import string
+import subprocess
+import sys
 from pathlib import Path
 
 import nibabel
@@ -267,3 +269,32 @@ def test_an_interrupted_reading_keeps_what_it_read(tmp_path: Path, monkeypatch: 
     prepare(card, places, processes=1)
     assert first | set(read) == set(made.labels)
     assert not first & set(read)
+
+
+WORK = """
+import sys, time
+from pathlib import Path
+from clbench.data import examine
+from clbench.data.dataset import RawCase
+from clbench.data.memory import Memory
+
+def slow(case):
+    print(flush=True)
+    time.sleep(600)
+
+examine.examine_case = slow
+here = Path(sys.argv[0])
+cases = [RawCase(str(number), (here,), here) for number in range(4)]
+examine.examine(cases, Memory(here.parent / "known"), 2, lambda done, total: None)
+"""
+
+
+def test_workers_end_when_the_program_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "work.py"
+    script.write_text(WORK)
+    program = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, start_new_session=True)
+    assert program.stdout
+    assert [program.stdout.readline() for _ in range(2)] == [b"\n", b"\n"], "both workers are at work"
+    program.kill()
+    program.wait()
+    assert program.stdout.read() == b"", "the workers' end closes the pipe"
