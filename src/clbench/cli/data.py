@@ -30,7 +30,7 @@ def data_command() -> None:
 @suite_option
 @data_option
 def list_command(suites: tuple[Path, ...], data: Path | None) -> None:
-    """Say of every task whether its dataset is here, and where to get it."""
+    """Say of every task where its dataset is."""
     places = DataPlaces.default(data)
     catalogue = Catalogue.open(suites, places)
     for name in catalogue.names("task"):
@@ -58,7 +58,10 @@ def _state(card: TaskCard, places: DataPlaces) -> str:
 @suite_option
 @data_option
 def fetch_command(names: tuple[str, ...], suites: tuple[Path, ...], data: Path | None) -> None:
-    """Download the datasets of TASKs; after an interruption the same command goes on where it was."""
+    """Download the datasets of TASKs.
+
+    After an interruption the same command goes on where it was.
+    """
     from clbench.data.fetch import fetch
     from clbench.data.telling import ConsoleTelling
 
@@ -81,7 +84,11 @@ def fetch_command(names: tuple[str, ...], suites: tuple[Path, ...], data: Path |
 def prepare_command(
     names: tuple[str, ...], suites: tuple[Path, ...], data: Path | None, processes: int | None
 ) -> None:
-    """Check the datasets of TASKs case by case, lay them out for nnU-Net by links, and write their manifests."""
+    """Check and lay out the datasets of TASKs.
+
+    Every case is read once and checked; images and labels are laid out for nnU-Net by links; a manifest says what
+    they are. What is wrong is reported for all cases together, and the same command goes on once it is mended.
+    """
     from clbench.data.prepare import prepare
     from clbench.data.telling import ConsoleTelling
 
@@ -109,7 +116,10 @@ def prepare_command(
 def verify_command(
     names: tuple[str, ...], suites: tuple[Path, ...], data: Path | None, processes: int | None, against: Path | None
 ) -> None:
-    """Read every file of TASKs again and compare with their manifests."""
+    """Compare the datasets of TASKs with manifests.
+
+    Every file is read again; cases that differ are named.
+    """
     from clbench.data.prepare import verify
     from clbench.data.telling import ConsoleTelling
 

@@ -116,8 +116,8 @@ def _file_message(found: Json) -> str | None:
     if found.get("empty"):
         return "has no voxels"
     if len(found["shape"]) != 3:
-        shape = f"{len(found['shape'])} ({_by(found['shape'])})"
-        return f"must have 3 dimensions, not {shape}; write each channel as a file of its own"
+        advice = "; write each channel as a file of its own" if len(found["shape"]) > 3 else ""
+        return f"must have 3 dimensions, not {len(found['shape'])} ({_by(found['shape'])}){advice}"
     return None
 
 

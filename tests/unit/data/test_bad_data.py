@@ -203,12 +203,14 @@ def test_datalist_entries_of_one_name_need_ids_of_their_own(tmp_path: Path) -> N
     found["training"].append({**found["training"][1]})
     found["training"].append({"image": "site0/scan2/scan2.nii.gz", "id": "new"})
     found["training"].append("scan")
+    found["training"].append({**found["training"][2], "id": "../../outside"})
     file.write_text(json.dumps(found))
-    card = trees.own_card({"kind": "datalist", "path": "datalist.json"}, cases=7)
+    card = trees.own_card({"kind": "datalist", "path": "datalist.json"}, cases=8)
     found = {problem.case: problem.message for problem in _problems(card, DataPlaces(tmp_path))}
     assert "two cases have this id" in found["scan1"]
     assert found["new"] == "training[5] has no label"
     assert "must have an image" in found["training[6]"]
+    assert "usable as a file's name" in found["../../outside"]
 
 
 @pytest.mark.parametrize(
@@ -309,3 +311,13 @@ def test_a_case_is_kept_exactly_if_its_id_is_alone_and_nothing_is_wrong_with_it(
     kept, problems = gathered(entries)
     assert [case.id for case in kept] == sorted(id for id in set(ids) - broken if ids.count(id) == 1)
     assert {problem.case for problem in problems} == set(ids) - {case.id for case in kept}
+
+
+def test_a_case_that_turns_bad_after_a_preparation_is_taken_out(tmp_path: Path) -> None:
+    made = trees.msd(tmp_path)
+    card, places = trees.shipped_card(made), DataPlaces(tmp_path)
+    folder = prepare(card, places, processes=1).folder
+    _truncated(IMAGE)(made.folder)
+    assert len(_problems(card, places)) == 1
+    assert not list(folder.rglob("liver_2*"))
+    assert len(list(folder.rglob("liver_*"))) == 8

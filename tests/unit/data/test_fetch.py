@@ -285,3 +285,12 @@ def test_unpacking_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypatch:
     assert len(prepare(card, DataPlaces(tmp_path), processes=1).cases) == 5
     assert not first & set(extracted)
     assert len(first | set(extracted)) == 11
+
+
+def test_what_is_unpacked_goes_before_the_tar(tmp_path: Path) -> None:
+    made = trees.msd(tmp_path, tar=True)
+    card = _liver(hashlib.md5(made.folder.read_bytes()).hexdigest())
+    first = prepare(card, DataPlaces(tmp_path), processes=1)
+    made.folder.write_bytes(b"damaged later")
+    shutil.rmtree(tmp_path / "prepared")
+    assert prepare(card, DataPlaces(tmp_path), processes=1) == first

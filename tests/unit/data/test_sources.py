@@ -161,6 +161,17 @@ def test_a_version_2_dataset_is_used_where_it_is_and_nothing_is_written_into_it(
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "raw").rglob("*")} == before
 
 
+@pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".nrrd", ".mha"])
+def test_orientation_and_voxel_size_are_the_same_in_every_format(tmp_path: Path, ending: str) -> None:
+    made = trees.nnunet(tmp_path, cases=5, ending=ending)
+    places = DataPlaces(tmp_path)
+    prepare(trees.own_card({"kind": "nnunet", "dataset": 123}), places, processes=1)
+    case = json.loads((places.prepared("mine") / "manifest.json").read_text())["cases"]["patient_01"]
+    assert case["orientation"] == "".join(nibabel.aff2axcodes(made.affines["patient_01"])) == "LAS"
+    assert case["shape"] == list(trees.SHAPE)
+    assert case["spacing"] == pytest.approx(trees.anatomy_case("mini-liver", 1).spacing, rel=1e-6)
+
+
 @pytest.mark.parametrize("reference", ["123", "Dataset123_Mine", "{raw}/Dataset123_Mine", "nested/Dataset123_Mine"])
 def test_a_dataset_is_found_by_its_number_its_name_or_its_path(tmp_path: Path, reference: str) -> None:
     made = trees.nnunet(tmp_path / "raw")

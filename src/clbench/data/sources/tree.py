@@ -72,9 +72,16 @@ def gathered(entries: Iterable[tuple[RawCase, list[CaseProblem]]]) -> tuple[list
         if first is not case:
             twice.add(case.id)
             problems.append(CaseProblem(case.id, case.label, f"two cases have this id; the first is {first.label}"))
+        if not is_name(case.id):
+            wrong = [CaseProblem(case.id, None, "an id must be usable as a file's name: no / in it, no . before it")]
         problems += wrong or list(absent(case))
     broken = twice | {problem.case for problem in problems}
     return sorted((case for id, case in seen.items() if id not in broken), key=lambda case: case.id), problems
+
+
+def is_name(id: str) -> bool:
+    """Whether files may be called after a case."""
+    return bool(id) and not id.startswith(".") and not set(id) & {"/", "\\", "\0"}
 
 
 def absent(case: RawCase) -> Iterator[CaseProblem]:
