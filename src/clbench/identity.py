@@ -23,8 +23,8 @@ def library_versions() -> dict[str, str]:
 def sources_digest(*files: Path) -> str:
     """SHA-256 over the syntax trees of files and of the clbench methods that they import."""
     digest = hashlib.sha256()
-    for path in sorted(set(_closure(files)), key=lambda path: path.name):
-        digest.update(f"{path.name}:{_tree_digest(path)}\n".encode())
+    for name, tree in sorted((path.name, _tree_digest(path)) for path in set(_closure(files))):
+        digest.update(f"{name}:{tree}\n".encode())
     return digest.hexdigest()
 
 

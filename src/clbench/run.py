@@ -10,11 +10,12 @@ from typing import Any
 from rich.console import Console
 
 from clbench.collect import benchmark_info, collect
-from clbench.data.available import require
+from clbench.data.available import prepared_datasets, require
 from clbench.definitions.catalogue import Catalogue
+from clbench.definitions.places import DataPlaces
 from clbench.definitions.resolve import resolve
+from clbench.disk import make_folder, writing_to
 from clbench.errors import CorruptArtifact, MissingEnvironment
-from clbench.execute.disk import make_folder, writing_to
 from clbench.execute.lock import hold
 from clbench.execute.run import Outcome, carry_out
 from clbench.job import is_done
@@ -39,19 +40,35 @@ class Places:
         suites: users' suites, in front of the shipped one.
         store: the folder that all benchmarks' jobs share.
         out: a run's folder; None for ``reports/<benchmark>``.
+        data: where datasets lie; None for where the environment says.
     """
 
     suites: tuple[Path, ...] = ()
     store: Path = Path(os.environ.get("CLBENCH_STORE", ".clbench"))
     out: Path | None = None
+    data: Path | None = None
 
-    def plan(self, benchmark: str) -> Plan:
+    @property
+    def datasets(self) -> DataPlaces:
+        """Where the datasets of tasks are looked for."""
+        return DataPlaces.default(self.data)
+
+    def plan(self, benchmark: str, ready: bool = False) -> Plan:
         """Resolve and plan a benchmark.
+
+        Args:
+            benchmark: its name, or the path of its file.
+            ready: whether it is to be run: then every dataset must be here, and is prepared first if it is not yet.
 
         Raises:
             DefinitionError: something is wrong with the definition or what it names.
+            MissingEnvironment: a dataset is not here, and is needed to run the benchmark or to complete a card.
         """
-        return make_plan(resolve(benchmark, Catalogue.open(self.suites)), self.store)
+        resolved = resolve(benchmark, Catalogue.open(self.suites, self.datasets))
+        if ready:
+            require(resolved.tasks.values(), self.datasets)
+        datasets = prepared_datasets(resolved.tasks.values(), self.datasets)
+        return make_plan(resolved, self.store, datasets)
 
     def run_folder(self, plan: Plan) -> Path:
         """The run's folder."""
@@ -73,7 +90,6 @@ def run(plan: Plan, folder: Path, jobs: int | None, console: Console, command: s
         MissingEnvironment: data, disk space or write permission is missing.
     """
     assert plan.resolved is not None
-    require(plan.resolved.tasks.values())
     store = Store(Path(plan.store))
     _require_starts(plan, store)
     with hold(folder, console=console):

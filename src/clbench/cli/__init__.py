@@ -14,6 +14,7 @@ COMMANDS = {
     "validate": ("shows", "Check definitions and report everything that is wrong with them."),
     "test-method": ("conformance", "Train a method on a tiny benchmark and check what every method must keep."),
     "doctor": ("doctor", "Check this machine: versions, cores, memory, disk, accelerator, anatomy."),
+    "data": ("data", "Fetch, prepare and verify the datasets of tasks."),
     "plan": ("planning", "Say what a run would do and cost: its jobs, which are cached, hours, disk, memory."),
     "preflight": (
         "preflight",

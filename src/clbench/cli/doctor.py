@@ -14,8 +14,8 @@ from pathlib import Path
 import click
 
 from clbench.cli.options import json_option, store_option
+from clbench.disk import make_folder, writing_to
 from clbench.errors import ClbenchError, MissingEnvironment
-from clbench.execute.disk import make_folder, writing_to
 from clbench.store import write_atomic
 
 Check = tuple[str, bool, str]

@@ -29,6 +29,15 @@ def store_option(command: F) -> F:
     )(command)  # fmt: skip
 
 
+def data_option(command: F) -> F:
+    """``--data``."""
+    return click.option(
+        "--data", default=None, type=PATH, envvar="CLBENCH_DATA", show_envvar=True, metavar="DIR",
+        help="Where datasets lie, and where downloads, prepared datasets and manifests are kept.  "
+        "[default: .clbench/data]",
+    )(command)  # fmt: skip
+
+
 def out_option(command: F) -> F:
     """``--out``."""
     return click.option(

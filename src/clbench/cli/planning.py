@@ -13,10 +13,9 @@ import click
 from rich.console import Console
 from tabulate import tabulate
 
-from clbench.cli.options import json_option, store_option, suite_option
-from clbench.data.available import require
+from clbench.cli.options import data_option, json_option, store_option, suite_option
+from clbench.data.available import lacking_words
 from clbench.definitions.models import Resolved
-from clbench.errors import MissingEnvironment
 from clbench.execute.estimate import chains
 from clbench.plan import Job, Plan, PrepareSpec
 from clbench.plan.costs import Cost, Step, job_cost, planned_network, tabled_step
@@ -37,19 +36,23 @@ LISTED = 60
 @click.argument("benchmark")
 @suite_option
 @store_option
+@data_option
 @click.option("--all", "every", is_flag=True, help=f"List every job, also where there are more than {LISTED}.")
 @json_option
-def plan_command(benchmark: str, suites: tuple[Path, ...], store: Path, every: bool, as_json: bool) -> None:
+def plan_command(
+    benchmark: str, suites: tuple[Path, ...], store: Path, data: Path | None, every: bool, as_json: bool
+) -> None:
     """Say what running BENCHMARK would do and cost, and do nothing.
 
     BENCHMARK is a name that `clbench list` gives, or the path of a YAML file.
     """
-    plan = Places(suites, store).plan(benchmark)
+    places = Places(suites, store, data=data)
+    plan = places.plan(benchmark)
     done = finished(plan, Store(store), Console(stderr=True))
     assert plan.resolved is not None
     network, step = _measure(plan, plan.resolved, done)
-    data = PrepareSpec.model_validate(next(job.spec for job in plan.jobs if job.kind == "prepare"))
-    costs = {job.id: job_cost(job, data, network, step) for job in plan.jobs}
+    prepared = PrepareSpec.model_validate(next(job.spec for job in plan.jobs if job.kind == "prepare"))
+    costs = {job.id: job_cost(job, prepared, network, step) for job in plan.jobs}
     if as_json:
         click.echo(_document(plan, done, costs, step))
         return
@@ -61,7 +64,7 @@ def plan_command(benchmark: str, suites: tuple[Path, ...], store: Path, every: b
     click.echo(_estimate(plan, done))
     for line in _resources(plan, done, costs, network, step):
         click.echo(line)
-    if lacking := _lacking(plan.resolved):
+    if lacking := lacking_words(plan.resolved.tasks.values(), places.datasets):
         click.echo(f"\n{lacking}\n`clbench run` would end with exit code 4 at once")
 
 
@@ -167,19 +170,10 @@ def _parts(jobs: Iterable[Job], costs: dict[str, Cost]) -> str:
     return f"preprocessed cases {_bytes(cases)} before compression, models and memories {_bytes(models)}"
 
 
-def _lacking(resolved: Resolved) -> str:
-    """Which data are missing and where they are to be had; empty if none are."""
-    try:
-        require(resolved.tasks.values())
-    except MissingEnvironment as error:
-        return str(error)
-    return ""
-
-
 def _downloads(resolved: Resolved) -> str:
     """What is known of the sizes of data that are not embedded."""
     sources = [card.source for card in resolved.tasks.values() if card.source.kind != "anatomy"]
-    known = [size for source in sources if (size := getattr(source, "bytes", None))]
+    known = [1e9 * size for source in sources if (size := getattr(source, "gigabytes", None))]
     if not sources:
         return ""
     unknown = len(sources) - len(known)

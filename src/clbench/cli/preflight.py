@@ -9,9 +9,8 @@ from pathlib import Path
 
 import click
 
-from clbench.cli.options import json_option, store_option, suite_option
-from clbench.data.available import require
-from clbench.execute.disk import make_folder, writing_to
+from clbench.cli.options import data_option, json_option, store_option, suite_option
+from clbench.disk import make_folder, writing_to
 from clbench.report.preflight_tables import preflight_tables, preflight_words
 from clbench.report.render import TERMINAL_WIDTH, terminal
 from clbench.run import Places
@@ -22,15 +21,17 @@ from clbench.store import Store
 @click.argument("benchmark")
 @suite_option
 @store_option
+@data_option
 @json_option
-def preflight_command(benchmark: str, suites: tuple[Path, ...], store: Path, as_json: bool) -> None:
+def preflight_command(
+    benchmark: str, suites: tuple[Path, ...], store: Path, data: Path | None, as_json: bool
+) -> None:
     """Show where the plans of BENCHMARK's datasets would differ, and what each loses by the one that they share.
 
     Looks at the training cases only, and keeps what it found: neither a second call nor a run does it again.
     """
-    plan = Places(suites, store).plan(benchmark)
+    plan = Places(suites, store, data=data).plan(benchmark, ready=True)
     assert plan.resolved is not None
-    require(plan.resolved.tasks.values())
     from clbench.job.preflight import preflight
 
     make_folder(store)

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from clbench.cli.options import PATH, json_option, out_option, store_option, suite_option
+from clbench.cli.options import PATH, data_option, json_option, out_option, store_option, suite_option
 from clbench.cli.planning import duration
 from clbench.errors import ClbenchError
 from clbench.execute.run import Outcome
@@ -28,14 +28,17 @@ RUN = click.argument("run_folder", metavar="RUN", type=PATH)
 @suite_option
 @store_option
 @out_option
+@data_option
 @click.option("--jobs", type=click.IntRange(min=1), help="Jobs side by side.  [default: one per core]")
-def run_command(benchmark: str, suites: tuple[Path, ...], store: Path, out: Path | None, jobs: int | None) -> None:
+def run_command(
+    benchmark: str, suites: tuple[Path, ...], store: Path, out: Path | None, data: Path | None, jobs: int | None
+) -> None:
     """Run BENCHMARK, or go on with it, and write its report.
 
     What is done is not done again; after a crash the same command goes on.
     """
-    places = Places(suites, store, out)
-    plan = places.plan(benchmark)
+    places = Places(suites, store, out, data)
+    plan = places.plan(benchmark, ready=True)
     folder = places.run_folder(plan)
     console = Console(stderr=True)
     outcome, summary = run(plan, folder, jobs, console, _command(benchmark, suites))

@@ -11,7 +11,7 @@ import click
 from clbench.cli.options import PATH, json_option, suite_option
 from clbench.definitions.catalogue import Catalogue, Kind
 from clbench.definitions.suggest import suggestion
-from clbench.errors import DefinitionError, Problem
+from clbench.errors import DefinitionError, MissingEnvironment, Problem
 
 KINDS: tuple[Literal["benchmark"], Literal["task"], Literal["baseline"], Literal["method"]] = (
     "benchmark", "task", "baseline", "method",
@@ -45,6 +45,8 @@ def _title(catalogue: Catalogue, kind: Kind, name: str) -> str:
         return catalogue.task(name).title if kind == "task" else catalogue.baseline(name).title
     except DefinitionError:
         return "(something is wrong with it; `clbench validate` says what)"
+    except MissingEnvironment:
+        return "(its dataset is not there; `clbench validate` says where it was looked for)"
 
 
 @click.command("show")

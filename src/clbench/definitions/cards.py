@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import re
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic_core import PydanticCustomError
 
 from clbench.definitions.base import Count, Int, Name, Record, Text
@@ -12,6 +20,25 @@ from clbench.definitions.sources import Source
 
 RESERVED_BASELINES = ("from-scratch", "joint", "joint-equal", "cumulative")
 """Names that stand for protocols in every table and that no baseline may carry."""
+
+
+def _channels(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+def _spelled_out(value: Any, info: ValidationInfo) -> Any:
+    """The mapping that ``all`` or ``separate`` stands for."""
+    if not isinstance(value, str):
+        return value
+    original: dict[str, int] = info.data.get("original_labels") or {"foreground": 1}
+    if value == "all":
+        return {"foreground": tuple(original.values())}
+    if value != "separate":
+        raise ValueError(f"must be separate, all, or names with lists of original values, not {value!r}")
+    names = {re.sub("[^A-Za-z0-9._-]+", "-", name).strip("-._"): (number,) for name, number in original.items()}
+    if len(names) < len(original) or "" in names:
+        raise ValueError("separate would give two labels one name; write names with lists of original values")
+    return names
 
 
 class TaskCard(Record):
@@ -25,12 +52,13 @@ class TaskCard(Record):
     """One line for people."""
     mirrors: Text | None = None
     """The public dataset that an embedded task imitates."""
-    modality: Literal["CT"]
-    """What the images are."""
-    labels: dict[Name, tuple[Int, ...]] = Field(min_length=1)
-    """Foreground labels in network order (1, 2, …), each with the original values that it collects."""
+    modality: Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_channels)]
+    """What the images are, channel by channel, in nnU-Net's words; a single channel is written alone."""
     original_labels: dict[Text, Int] = Field(min_length=1)
     """The label scheme in the source's files, background left out."""
+    labels: Annotated[dict[Name, tuple[Int, ...]], Field(min_length=1), BeforeValidator(_spelled_out)]
+    """Foreground labels in network order (1, 2, …), each with the original values that it collects. ``separate``
+    stands for each original label alone, ``all`` for one label ``foreground`` that collects them all."""
     source: Source
     """Where the cases come from."""
     cases: Count | None = None

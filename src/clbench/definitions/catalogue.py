@@ -13,6 +13,7 @@ from clbench.errors import DefinitionError, MissingEnvironment, Problem
 
 if TYPE_CHECKING:
     from clbench.definitions.models import BaselineCard, Benchmark, TaskCard
+    from clbench.definitions.places import DataPlaces
 
 Kind = Literal["task", "baseline", "benchmark", "method"]
 
@@ -46,12 +47,18 @@ def shipped_root() -> Path:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Everything that has a name; what lies in an earlier folder hides its namesakes in later ones."""
+    """Everything that has a name; what lies in an earlier folder hides its namesakes in later ones.
+
+    Attributes:
+        roots: the folders.
+        data: where cards find the datasets that complete them; None for where the environment says.
+    """
 
     roots: tuple[Path, ...]
+    data: DataPlaces | None = None
 
     @classmethod
-    def open(cls, suites: Iterable[Path] = ()) -> Catalogue:
+    def open(cls, suites: Iterable[Path] = (), data: DataPlaces | None = None) -> Catalogue:
         """The shipped folders with ``suites`` in front.
 
         Raises:
@@ -61,7 +68,7 @@ class Catalogue:
         problems = [problem for folder in folders if (problem := _suite_problem(folder))]
         if problems:
             raise DefinitionError(problems)
-        return cls((*folders, shipped_root()))
+        return cls((*folders, shipped_root()), data)
 
     def folders(self, kind: Kind) -> tuple[Path, ...]:
         """The folders that may hold things of a kind, the first one first."""
@@ -123,10 +130,11 @@ class Catalogue:
 
         Raises:
             DefinitionError: there is none, or it is wrong; everything that is.
+            MissingEnvironment: it leaves something out that its dataset would say, and the dataset is not there.
         """
         from clbench.definitions.reading import read_task
 
-        return read_task(self.file("task", name)).value
+        return read_task(self.file("task", name), self.data).value
 
     def baseline(self, name: str) -> BaselineCard:
         """A baseline's card, its settings checked against its method.

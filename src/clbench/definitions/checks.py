@@ -62,6 +62,17 @@ def head_findings(benchmark: Benchmark) -> Iterator[Finding]:
             yield ("heads", key), f"{message}; valid: {', '.join(valid)}"
 
 
+def channel_findings(benchmark: Benchmark, tasks: Mapping[str, TaskCard]) -> Iterator[Finding]:
+    """Tasks whose images have other channels than the first one's: one network can't take both."""
+    transfer = benchmark.protocols.transfer
+    named: list[tuple[KeyPath, str]] = [(("sequence", i), name) for i, name in enumerate(benchmark.sequence)]
+    named += [((*TARGETS, i), name) for i, name in enumerate(transfer.targets if transfer else ())]
+    known = [(path, name, len(tasks[name].modality)) for path, name in named if name in tasks]
+    for path, name, channels in known[1:]:
+        if channels != known[0][2]:
+            yield path, f"{name} has {channels} channels where {known[0][1]} has {known[0][2]}; they must agree"
+
+
 def label_findings(benchmark: Benchmark, tasks: Mapping[str, TaskCard]) -> Iterator[Finding]:
     """Tasks whose labels do not suit the scenario or the heads."""
     places = ((index, name) for index, name in enumerate(benchmark.sequence) if name in tasks)

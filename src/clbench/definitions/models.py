@@ -35,7 +35,7 @@ from clbench.definitions.sections import (
     PlansFrom,
     Sample,
 )
-from clbench.definitions.sources import KitsSource, MsdSource, Source
+from clbench.definitions.sources import DatalistSource, KitsSource, MsdSource, NnunetSource, Source
 
 __all__ = [
     "RESERVED_BASELINES",
@@ -47,6 +47,7 @@ __all__ = [
     "CaseLists",
     "Continual",
     "Cumulative",
+    "DatalistSource",
     "Entry",
     "Epoch",
     "Files",
@@ -56,6 +57,7 @@ __all__ = [
     "Joint",
     "KitsSource",
     "MsdSource",
+    "NnunetSource",
     "Optimizer",
     "PlansFrom",
     "Protocols",

@@ -9,7 +9,9 @@ from typing import Any, Generic, TypeVar
 
 from clbench.definitions.base import Record
 from clbench.definitions.catalogue import Catalogue
+from clbench.definitions.described import completed
 from clbench.definitions.models import RESERVED_BASELINES, AnatomySource, BaselineCard, TaskCard
+from clbench.definitions.places import DataPlaces
 from clbench.definitions.signatures import Signature, read_signature
 from clbench.definitions.suggest import suggestion
 from clbench.definitions.validation import checked
@@ -36,13 +38,18 @@ class ReadBaseline(Read[BaselineCard]):
     signature: Signature
 
 
-def read_task(file: Path) -> Read[TaskCard]:
+def read_task(file: Path, places: DataPlaces | None = None) -> Read[TaskCard]:
     """Read a task's card.
+
+    Args:
+        file: the card.
+        places: where the user's own datasets are looked for; left out, where the environment says.
 
     Raises:
         DefinitionError: something is wrong with it; everything that is.
+        MissingEnvironment: it leaves something out that its dataset would say, and the dataset is not there.
     """
-    result = checked(TaskCard, read_document(file))
+    result = checked(TaskCard, completed(read_document(file), places or DataPlaces.default()))
     findings = [*stem_findings(file, result.usable), *_label_findings(result.usable)]
     findings += [*_mark_findings(result.usable), *_number_findings(result.usable)]
     problems = result.problems + located(result.document, findings)

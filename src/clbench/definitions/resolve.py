@@ -70,7 +70,7 @@ def check(file: Path, catalogue: Catalogue) -> list[Problem]:
         if file.suffix == ".py":
             read_signature(file)
         elif file.absolute().parent.name == "tasks":
-            read_task(file)
+            read_task(file, catalogue.data)
         elif file.absolute().parent.name == "baselines":
             read_baseline(file, catalogue)
         else:
@@ -141,7 +141,7 @@ class _Resolution:
             self._refuse(path, self.catalogue.unknown("task", name))
             return None
         try:
-            return read_task(file)
+            return read_task(file, self.catalogue.data)
         except DefinitionError as error:
             self.problems += error.problems
             return None
@@ -207,6 +207,7 @@ class _Resolution:
             yield from checks.head_findings(benchmark)
         if sound("heads") and sound("scenario") and sound("sequence"):
             yield from checks.label_findings(benchmark, self._cards())
+        yield from checks.channel_findings(benchmark, self._cards())
         if sound("protocols") and sound("sequence") and not empty:
             yield from checks.protocol_findings(benchmark)
         if sound("protocols", "continual") and sound("protocols", "joint") and not empty:

@@ -13,8 +13,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from rich.console import Console
 
+from clbench.disk import make_folder, writing_to
 from clbench.errors import MissingEnvironment
-from clbench.execute.disk import make_folder, writing_to
 from clbench.store import write_atomic
 
 LOCK, HOLDER = ".lock", ".holder.json"

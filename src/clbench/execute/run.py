@@ -15,8 +15,8 @@ from types import FrameType
 
 from rich.console import Console
 
+from clbench.disk import writing_to
 from clbench.errors import MissingEnvironment
-from clbench.execute.disk import writing_to
 from clbench.execute.engine import EngineFolder, client_command, engine
 from clbench.execute.lifetime import kill_group
 from clbench.execute.progress import Display, Status, display, say, show_failures

@@ -8,8 +8,8 @@ import time
 import traceback
 from pathlib import Path
 
+from clbench.disk import last_straw, writing_to
 from clbench.errors import ClbenchError, CorruptArtifact
-from clbench.execute.disk import last_straw, writing_to
 from clbench.plan import Job, Plan
 from clbench.plan.expand import code_of
 from clbench.store import JobFolder, Json, Store

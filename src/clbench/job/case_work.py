@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from clbench.data.raw import write_case
+from clbench.disk import last_straw, writing_to
 from clbench.errors import CorruptArtifact, MissingEnvironment
-from clbench.execute.disk import last_straw, writing_to
 from clbench.job.cases import CaseWork, TaskWork
 from clbench.job.fingerprints import kept_or_made
 from clbench.job.prepared import preprocessed_in, reference_in

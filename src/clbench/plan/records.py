@@ -147,8 +147,10 @@ class PrepareSpec(_Record):
     def identity(self) -> dict[str, Any]:
         """What determines the data: without what is said of a task for people, and wherever the files lie."""
         content = self.model_dump(mode="json")
-        for card in content["tasks"].values():
+        for task, card in content["tasks"].items():
             del card["title"], card["mirrors"]
+            if task in self.datasets:
+                del card["source"]  # which the manifest stands for, wherever the files lie
         content["datasets"] = {task: dataset.manifest for task, dataset in self.datasets.items()}
         return content
 

@@ -109,7 +109,7 @@ def test_everything_that_is_wrong_anywhere_is_said_at_once(suite: Suite) -> None
     suite.benchmark("[plain, joint]", "[plain, jonit]")
     suite.benchmark("[24, 24, 24]", "[25, 24, 24]")
     suite.benchmark("train: 12", "train: 49")
-    suite.edit("tasks/beta.yaml", "modality: CT", "modality: MR")
+    suite.edit("tasks/beta.yaml", "modality: CT", "modality: []")
     suite.edit("baselines/pull.yaml", "method: pull", "method: pull\nsettings: {strenght: 1}")
     found = {(problem.file.name if problem.file else "", problem.field) for problem in suite.problems()}
     assert found == {
@@ -230,7 +230,7 @@ def test_a_problem_in_an_inherited_section_is_reported_in_the_file_that_wrote_it
         ("labels: {organ: [1], lesion: [2, 3]}\n", "labels: {}\n", "labels", "at least 1"),
         ("cyst: 3}", "cyst: 3, none: 0}", "original_labels.none", "0 is background"),
         ("cyst: 3}", "cyst: 3, other: 3}", "original_labels.other", "3 already means 'cyst'"),
-        ("kind: msd", "kind: mds", "source.kind", "must be one of 'anatomy', 'msd', 'kits21', not 'mds'"),
+        ("kind: msd", "kind: mds", "source.kind", "must be one of 'anatomy', 'msd', 'kits21', 'kits23', 'nnunet'"),
         ("  kind: msd\n", "", "source.kind", "is missing"),
         ("  folder: Task99_Any\n", "", "source.folder", "is missing"),
         ("md5: 0123456789abcdef", "md5: x", "source.md5", "must match pattern"),

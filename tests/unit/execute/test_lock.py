@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from clbench.disk import writing_to
 from clbench.errors import MissingEnvironment
-from clbench.execute.disk import writing_to
 from clbench.execute.lock import HOLDER, LOCK, hold
 
 HOLD_UNTIL_INPUT_ENDS = """

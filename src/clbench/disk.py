@@ -54,6 +54,24 @@ def writing_to(folder: Path) -> Iterator[None]:
         raise MissingEnvironment(message) from error
 
 
+def require_room(folder: Path, needed: int) -> None:
+    """Refuse to begin what would not fit.
+
+    Args:
+        folder: where it is to be written.
+        needed: bytes that are still to come.
+
+    Raises:
+        MissingEnvironment: fewer are free.
+    """
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise MissingEnvironment(
+            f"{folder}: {needed / 1e6:.1f} MB are still to be written there and {free / 1e6:.1f} MB are free; free "
+            "some space or choose another folder. Nothing is lost: the same command goes on from here."
+        )
+
+
 def last_straw(folder: Path) -> str:
     """A line to say behind an error that does not name its cause, where a full disk may be it; else nothing."""
     free = shutil.disk_usage(folder).free

@@ -1,0 +1,69 @@
+"""The Medical Segmentation Decathlon: ``TaskNN_Name/{imagesTr,labelsTr,dataset.json}``, or the tar of it.
+
+What is odd about it is taken as it is: labels written number → name, paths that begin with ``./``, numbers that
+are padded in one task and not in the other, AppleDouble files between the images, and imagesTs, which is not needed
+and may be missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from clbench.data.dataset import RawCase
+from clbench.data.problems import CaseProblem
+from clbench.data.sources.tree import Tree, dataset_name, gathered, stem_of
+from clbench.definitions.described import foreground, read_description
+from clbench.definitions.places import DataPlaces
+from clbench.definitions.sources import MsdSource
+from clbench.errors import MissingEnvironment
+
+DESCRIPTION = "dataset.json"
+
+
+def locate(source: MsdSource, places: DataPlaces) -> Path | None:
+    """The unpacked folder, or else the tar, wherever it lies in the data folder."""
+    name = source.folder
+    unpacked = places.find(lambda folder: folder.name == name and (folder / "imagesTr").is_dir())
+    return unpacked or archive(source, places)
+
+
+def archive(source: MsdSource, places: DataPlaces) -> Path | None:
+    """The tar, wherever it lies in the data folder."""
+    tar = f"{source.folder}.tar"
+    folder = places.find(lambda folder: (folder / tar).is_file())
+    if folder is None and (places.downloads / tar).is_file():
+        folder = places.downloads
+    return folder / tar if folder else None
+
+
+def tree(source: MsdSource, folder: Path) -> Tree:
+    """The cases that ``dataset.json`` lists.
+
+    Raises:
+        MissingEnvironment: ``dataset.json`` is missing or broken.
+    """
+    file = folder / DESCRIPTION
+    found = read_description(file)
+    listed = found.get("training")
+    if not isinstance(listed, list) or not listed:
+        raise MissingEnvironment(f"{file}: must list the cases as `training`; is the dataset whole?")
+    cases, problems = gathered(_entries(folder, listed))
+    channels = tuple((found.get("modality") or {}).values())
+    labels = foreground(found["labels"], file) if "labels" in found else None
+    return Tree(
+        folder, dataset_name(source.folder, 500), tuple(cases), tuple(problems), labels, channels or None,
+        descriptions=(file,),
+    )  # fmt: skip
+
+
+def _entries(folder: Path, listed: list[Any]) -> Iterator[tuple[RawCase, list[CaseProblem]]]:
+    for number, entry in enumerate(listed):
+        if not isinstance(entry, dict) or not {"image", "label"} <= set(entry):
+            id = f"training[{number}]"
+            message = "must have an image and a label"
+            yield RawCase(id, (), folder), [CaseProblem(id, folder / DESCRIPTION, message)]
+            continue
+        image = folder / str(entry["image"])
+        yield RawCase(stem_of(image), (image,), folder / str(entry["label"])), []

@@ -1,0 +1,91 @@
+"""nnU-Net's raw datasets: ``Dataset123_Name`` of version 2, used where it is, and ``Task123_Name`` of version 1."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from clbench.data.dataset import RawCase
+from clbench.data.problems import CaseProblem
+from clbench.data.sources.tree import Tree, dataset_name, gathered, visible
+from clbench.definitions.described import read_description, said_by
+from clbench.definitions.places import DataPlaces
+from clbench.definitions.sources import NnunetSource
+from clbench.errors import MissingEnvironment
+
+CHANNEL = re.compile(r"(.+)_(\d{4})")
+
+
+def locate(source: NnunetSource, places: DataPlaces) -> Path | None:
+    """The dataset's folder, in the user's own folders of raw datasets or in the data folder."""
+    return places.nnunet(source.dataset, "Dataset" if source.kind == "nnunet" else "Task")
+
+
+def tree(source: NnunetSource, folder: Path) -> Tree:
+    """The cases of either version.
+
+    Raises:
+        MissingEnvironment: ``dataset.json`` is missing, or lacks what nnU-Net asks for.
+    """
+    file = folder / "dataset.json"
+    found = read_description(file)
+    second = source.kind == "nnunet"
+    ending = _ending(found, file) if second else ".nii.gz"
+    channels = _channels(found, file, "channel_names" if second else "modality")
+    listed = found.get("dataset") if second else None
+    entries = _listed(folder, listed) if isinstance(listed, dict) else _found(folder, ending, len(channels))
+    cases, problems = gathered(entries)
+    labels = found.get("labels", {})
+    regions = "ignore" in labels or any(isinstance(value, list) for value in labels.values())
+    return Tree(
+        folder, folder.name if second else dataset_name(folder.name, 500), tuple(cases), tuple(problems),
+        None if regions else said_by(found, file).get("original_labels"), channels, ending,
+        found.get("overwrite_image_reader_writer"), in_place=second, descriptions=(file,),
+    )  # fmt: skip
+
+
+def _ending(found: Mapping[str, Any], file: Path) -> str:
+    ending = found.get("file_ending")
+    if not isinstance(ending, str) or not ending.startswith("."):
+        raise MissingEnvironment(f'{file}: must have a file_ending, for instance ".nii.gz"')
+    return ending
+
+
+def _channels(found: Mapping[str, Any], file: Path, key: str) -> tuple[str, ...]:
+    channels = found.get(key)
+    if not isinstance(channels, dict) or not channels:
+        raise MissingEnvironment(f'{file}: must have {key}, for instance {{"0": "CT"}}')
+    return tuple(str(name) for name in channels.values())
+
+
+def _listed(folder: Path, listed: Mapping[str, Any]) -> Iterator[tuple[RawCase, list[CaseProblem]]]:
+    """The cases of a ``dataset.json`` that names their files."""
+
+    def path(text: str) -> Path:
+        return Path(os.path.abspath(folder / os.path.expandvars(text)))
+
+    for id, entry in listed.items():
+        yield RawCase(id, tuple(path(image) for image in entry["images"]), path(entry["label"])), []
+
+
+def _found(folder: Path, ending: str, channels: int) -> Iterator[tuple[RawCase, list[CaseProblem]]]:
+    """The cases that have images or a label in the folders."""
+    images = defaultdict[str, dict[int, Path]](dict)
+    for file in visible(folder / "imagesTr", ending):
+        stem = file.name.removesuffix(ending)
+        if match := CHANNEL.fullmatch(stem):
+            images[match[1]][int(match[2])] = file
+        else:
+            message = "must end in _ and the channel's number in four digits, such as _0000, before its ending"
+            yield RawCase(stem, (), folder), [CaseProblem(stem, file, message)]
+    labels = {file.name.removesuffix(ending) for file in visible(folder / "labelsTr", ending)}
+    for id in sorted(labels | set(images)):
+        wanted = tuple(folder / "imagesTr" / f"{id}_{channel:04d}{ending}" for channel in range(channels))
+        extra = [path for channel, path in images[id].items() if channel >= channels]
+        message = f"dataset.json names {channels} channels, and this is one more"
+        problems = [CaseProblem(id, path, message) for path in extra]
+        yield RawCase(id, wanted, folder / "labelsTr" / f"{id}{ending}"), problems

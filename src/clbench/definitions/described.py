@@ -1,0 +1,125 @@
+"""What a user's own dataset says of itself, so that its card need not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from clbench.definitions.places import DataPlaces
+from clbench.definitions.sources import OWN_KINDS, DatalistSource, NnunetSource
+from clbench.definitions.yaml_source import Document
+from clbench.errors import MissingEnvironment
+
+SAID = ("modality", "original_labels", "cases")
+"""The keys of a card that a dataset may know."""
+
+
+def completed(document: Document, places: DataPlaces) -> Document:
+    """A card's document with what its dataset knows and the card leaves out.
+
+    Raises:
+        MissingEnvironment: something is left out, and the dataset is not there or can't be read.
+    """
+    source = own_source(document.data.get("source"))
+    if source is None:
+        return document
+    known = {"labels": "separate"}
+    if lacking := [key for key in SAID if key not in document.data]:
+        known |= _description(source, places, document.file, lacking)
+    return replace(document, data=known | document.data)
+
+
+def own_source(written: Any) -> NnunetSource | DatalistSource | None:
+    """The source of a card, if it is one that describes itself and nothing is wrong with it."""
+    if not isinstance(written, dict) or written.get("kind") not in OWN_KINDS:
+        return None
+    model = DatalistSource if written["kind"] == "datalist" else NnunetSource
+    try:
+        return model.model_validate(written)
+    except ValidationError:
+        return None
+
+
+def description_file(source: NnunetSource | DatalistSource, places: DataPlaces) -> Path:
+    """The JSON file in which a dataset describes itself.
+
+    Raises:
+        MissingEnvironment: it is not there; the message says where it was looked for.
+    """
+    if isinstance(source, DatalistSource):
+        file = places.path(source.path)
+        missing = f"there is no datalist {file}"
+    else:
+        prefix = "Dataset" if source.kind == "nnunet" else "Task"
+        folder = places.nnunet(source.dataset, prefix)
+        file = (folder or Path()) / "dataset.json"
+        searched = f"{folder} has no dataset.json" if folder else f"looked in {places.searched(source.dataset)}"
+        missing = f"there is no nnU-Net dataset {source.dataset!r}: {searched}"
+    if not file.is_file():
+        raise MissingEnvironment(missing)
+    return file
+
+
+def read_description(file: Path) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        MissingEnvironment: it can't be read, or is something else.
+    """
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise MissingEnvironment(f"{file}: can't be read as JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise MissingEnvironment(f"{file}: must hold a JSON object")
+    return found
+
+
+def _description(
+    source: NnunetSource | DatalistSource, places: DataPlaces, card: Path, lacking: list[str]
+) -> dict[str, Any]:
+    try:
+        file = description_file(source, places)
+    except MissingEnvironment as error:
+        raise MissingEnvironment(f"{card}: {', '.join(lacking)} left out, and {error}") from None
+    return said_by(read_description(file), file, lacking)
+
+
+def said_by(found: Mapping[str, Any], file: Path, keys: Collection[str] = SAID) -> dict[str, Any]:
+    """What a ``dataset.json`` or datalist knows of a card's ``keys``.
+
+    Raises:
+        MissingEnvironment: its labels are wanted and of a kind that clbench can't take over.
+    """
+    said: dict[str, Any] = {}
+    if channels := found.get("channel_names") or found.get("modality"):
+        said["modality"] = list(channels.values()) if isinstance(channels, dict) else [str(channels)]
+    if "original_labels" in keys and isinstance(found.get("labels"), dict):
+        said["original_labels"] = foreground(found["labels"], file)
+    listed = [entry for key in ("training", "validation") for entry in found.get(key) or ()]
+    if "numTraining" in found or listed:
+        said["cases"] = found.get("numTraining", len(listed))
+    return {key: said[key] for key in keys if key in said}
+
+
+def foreground(labels: Mapping[str, Any], file: Path) -> dict[str, int]:
+    """Names and numbers of the labels, written either way round, background left out.
+
+    Raises:
+        MissingEnvironment: there are regions or an ignored label.
+    """
+    if "ignore" in labels or any(isinstance(value, list) for value in labels.values()):
+        raise MissingEnvironment(
+            f"{file}: has regions or an ignored label; write `original_labels` and `labels` in the task's card, "
+            "each number of the label files with its name"
+        )
+    try:
+        pairs = [(k, int(v)) if not str(k).isdigit() else (str(v), int(k)) for k, v in labels.items()]
+    except (TypeError, ValueError):
+        raise MissingEnvironment(f"{file}: labels must be names with whole numbers") from None
+    return {name: number for name, number in sorted(pairs, key=lambda pair: pair[1]) if number != 0}
