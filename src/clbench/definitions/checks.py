@@ -11,6 +11,7 @@ from clbench.definitions.suggest import suggestion
 from clbench.definitions.yaml_source import KeyPath
 
 BASELINES: KeyPath = ("protocols", "continual", "baselines")
+TARGETS: KeyPath = ("protocols", "transfer", "targets")
 
 
 def repetitions(benchmark: Benchmark) -> Iterator[Finding]:

@@ -129,7 +129,7 @@ class _Resolution:
     def _read_tasks(self) -> None:
         transfer = self.benchmark.protocols.transfer
         named: list[tuple[KeyPath, tuple[str, ...]]] = [(("sequence",), self.benchmark.sequence)]
-        named += [(transfer_checks.TARGETS, transfer.targets)] if transfer else []
+        named += [(checks.TARGETS, transfer.targets)] if transfer else []
         for path, names in named:
             for index, name in enumerate(names):
                 if name not in self.tasks:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from clbench.definitions.cards import RESERVED_BASELINES
-from clbench.definitions.checks import twice
+from clbench.definitions.checks import TARGETS, twice
 from clbench.definitions.models import Benchmark
 from clbench.definitions.protocols import JOINT, PLAIN, Schedule, Start, Transfer
 from clbench.definitions.reading import Finding
 from clbench.definitions.suggest import suggestion
 from clbench.definitions.yaml_source import KeyPath
 
-TARGETS: KeyPath = ("protocols", "transfer", "targets")
 FROM: KeyPath = ("protocols", "transfer", "from")
 EPOCHS: KeyPath = ("protocols", "transfer", "epochs")
 FRACTIONS: KeyPath = ("protocols", "transfer", "fractions")
