@@ -45,13 +45,21 @@ class Places:
     store: Path = Path(os.environ.get("CLBENCH_STORE", ".clbench"))
     out: Path | None = None
 
-    def plan(self, benchmark: str) -> Plan:
+    def plan(self, benchmark: str, seeds: tuple[int, ...] = ()) -> Plan:
         """Resolve and plan a benchmark.
+
+        Args:
+            benchmark: its name, or the path of its file.
+            seeds: instead of the definition's own; none for those.
 
         Raises:
             DefinitionError: something is wrong with the definition or what it names.
         """
-        return make_plan(resolve(benchmark, Catalogue.open(self.suites)), self.store)
+        resolved = resolve(benchmark, Catalogue.open(self.suites))
+        if seeds:
+            changed = resolved.benchmark.model_copy(update={"seeds": seeds})
+            resolved = resolved.model_copy(update={"benchmark": changed})
+        return make_plan(resolved, self.store)
 
     def run_folder(self, plan: Plan) -> Path:
         """The run's folder."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from clbench.cli.options import PATH, json_option, out_option, store_option, suite_option
+from clbench.cli.options import PATH, jobs_option, json_option, out_option, seeds_option, store_option, suite_option
 from clbench.errors import ClbenchError
 from clbench.execute.estimate import chains
 from clbench.execute.run import Outcome
@@ -28,13 +28,16 @@ RUN = click.argument("run_folder", metavar="RUN", type=PATH)
 @click.argument("benchmark")
 @suite_option
 @store_option
+@seeds_option
 @json_option
-def plan_command(benchmark: str, suites: tuple[Path, ...], store: Path, as_json: bool) -> None:
+def plan_command(
+    benchmark: str, suites: tuple[Path, ...], store: Path, seeds: tuple[int, ...], as_json: bool
+) -> None:
     """Say what running BENCHMARK would do, and do nothing.
 
     BENCHMARK is a name that `clbench list` gives, or the path of a YAML file.
     """
-    plan = Places(suites, store).plan(benchmark)
+    plan = Places(suites, store).plan(benchmark, seeds)
     done = finished(plan, Store(store), Console(stderr=True))
     if as_json:
         jobs = [{**job.model_dump(mode="json"), "cached": job.id in done} for job in plan.jobs]
@@ -69,17 +72,20 @@ def _duration(seconds: float) -> str:
 @suite_option
 @store_option
 @out_option
-@click.option("--jobs", type=click.IntRange(min=1), help="Jobs side by side.  [default: one per core]")
-def run_command(benchmark: str, suites: tuple[Path, ...], store: Path, out: Path | None, jobs: int | None) -> None:
+@seeds_option
+@jobs_option
+def run_command(
+    benchmark: str, suites: tuple[Path, ...], store: Path, out: Path | None, seeds: tuple[int, ...], jobs: int | None
+) -> None:
     """Run BENCHMARK, or go on with it, and write its report.
 
     What is done is not done again; after a crash the same command goes on.
     """
     places = Places(suites, store, out)
-    plan = places.plan(benchmark)
+    plan = places.plan(benchmark, seeds)
     folder = places.run_folder(plan)
     console = Console(stderr=True)
-    outcome, summary = run(plan, folder, jobs, console, _command(benchmark, suites))
+    outcome, summary = run(plan, folder, jobs, console, run_words(benchmark, suites, seeds))
     if outcome.interrupted is None:
         _print_report(summary, folder)
     if outcome.failed:
@@ -88,8 +94,11 @@ def run_command(benchmark: str, suites: tuple[Path, ...], store: Path, out: Path
         sys.exit(outcome.exit_code)
 
 
-def _command(benchmark: str, suites: tuple[Path, ...]) -> str:
-    return shlex.join(["clbench", "run", benchmark, *(word for suite in suites for word in ("--suite", str(suite)))])
+def run_words(benchmark: str, suites: tuple[Path, ...], seeds: tuple[int, ...]) -> str:
+    """The command that repeats a run."""
+    others = [word for suite in suites for word in ("--suite", str(suite))]
+    chosen = ["--seeds", ",".join(map(str, seeds))] if seeds else []
+    return shlex.join(["clbench", "run", benchmark, *others, *chosen])
 
 
 def _failures(outcome: Outcome) -> str:
