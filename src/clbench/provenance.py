@@ -50,7 +50,7 @@ def _git(folder: Path, *words: str) -> str | None:
 
 
 def machine() -> dict[str, Any]:
-    """Processor and its instructions, cores this process may use, memory in GB, system, the accelerators there are."""
+    """Processor and its instructions, cores this process may use, memory in GB, system, accelerators there are."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     return {

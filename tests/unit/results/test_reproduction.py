@@ -108,7 +108,9 @@ def test_elsewhere_seeds_and_cases_tell_what_came_out_again_and_what_fell() -> N
 
 def test_bwt_is_taken_from_the_earlier_tasks_alone() -> None:
     reference = measured((1, 2, 3))
-    better = tuple(replace(row, value=(row.value or 0) + 0.1) if row.task == "spleen" else row for row in reference.rows)
+    better = tuple(
+        replace(row, value=(row.value or 0) + 0.1) if row.task == "spleen" else row for row in reference.rows
+    )
     found = reproduction(Measured(reference.summary, better), reference, 0.02, "statistical")
     change = next(one for one in found.findings if one.number == "BWT")
     assert change.difference == 0
