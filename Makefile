@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 BENCHMARK ?= mini-organs
 
-.PHONY: benchmark setup test check bench bench-methods report clean help
+.PHONY: benchmark setup test check bench bench-methods bench-report report clean help
 .DEFAULT_GOAL := help
 
 benchmark: setup  ## environment, run BENCHMARK (mini-organs), print its report
@@ -35,6 +35,9 @@ bench: setup  ## CPU time of a training step, side by side with bare PyTorch
 bench-methods: setup  ## CPU time of a training step under every method, as the table of docs/performance.md
 	$(BIN)/python -m pytest tests/bench/test_method_step.py $(TIMED) --benchmark-json=.bench.json
 	$(BIN)/python docs/cost_table.py .bench.json
+
+bench-report: setup  ## CPU time of the summary and the report of a large run
+	$(BIN)/python -m pytest tests/bench/test_summary.py $(TIMED)
 
 report: setup  ## print the report of the last run of BENCHMARK again
 	$(BIN)/clbench report reports/$(BENCHMARK)

@@ -1,6 +1,6 @@
 """Time from rows to a written report for a large run: 12 methods, 6 tasks, 5 seeds, 60 cases.
 
-``make bench-report`` runs it; docs/performance.md says what came out.
+``make bench-report`` runs it; docs/metrics.md says what came out.
 """
 
 from __future__ import annotations
@@ -37,7 +37,20 @@ def rows() -> Iterator[Row]:
     random = np.random.default_rng(0)
     for method, seed, (stage, trained_on) in product(METHODS, SEEDS, enumerate(TASKS, start=1)):
         for task, case in product(TASKS[:stage], range(60)):
-            place = ("large", 1, "continual", method, seed, 1, stage, trained_on, 1.0, 100, task, f"case-{case:02d}")
+            place = (
+                "large",
+                1,
+                "continual",
+                method,
+                seed,
+                1,
+                stage,
+                trained_on,
+                1.0,
+                100,
+                task,
+                f"case-{case:02d}",
+            )
             dice = float(random.beta(8, 2))
             for metric, value in (("dice", dice), ("predicted_ml", 100 * dice), ("reference_ml", 100.0)):
                 yield Row(*place, "organ", metric, value)

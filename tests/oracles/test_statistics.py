@@ -85,7 +85,9 @@ def test_skewed_cases_near_the_upper_end_are_covered_nearly_as_often() -> None:
 
 def test_draws_over_seeds_are_students_t_about_their_mean() -> None:
     values = np.array([0.2, 0.5, 0.8])
-    drawn = Seeds((0, 1, 2), 200_000).over([Replicate(seed, 1) for seed in (0, 1, 2)], _certain(values, 200_000))
+    drawn = Seeds((0, 1, 2), 200_000).over(
+        [Replicate(seed, 1) for seed in (0, 1, 2)], _certain(values, 200_000)
+    )
     standard = (drawn.values[1:] - 0.5) / (values.std(ddof=1) / np.sqrt(3))
     for level in (0.9, 0.975, 0.995):
         assert np.mean(standard < stats.t(2).ppf(level)) == pytest.approx(level, abs=0.002)
@@ -205,7 +207,9 @@ def sample(values: np.ndarray, first_seed: int = 0) -> Sample:
     return {first_seed + seed: {"liver": found} for seed, found in enumerate(by_case)}
 
 
-def verdicts(drop: float, seeds: tuple[int, int], cases: int, deviations: tuple[float, float, float]) -> list[str]:
+def verdicts(
+    drop: float, seeds: tuple[int, int], cases: int, deviations: tuple[float, float, float]
+) -> list[str]:
     """Of 1000 runs whose true mean is lower by a drop; with different numbers of seeds, of different seeds."""
     random, found = np.random.default_rng(7), []
     first = 0 if seeds[0] == seeds[1] else 100
@@ -220,7 +224,12 @@ CASES_DECIDE, SEEDS_DECIDE = (0.01, 0.03, 0.02), (0.03, 0.01, 0.01)
 
 @pytest.mark.parametrize(
     ("seeds", "cases", "deviations"),
-    [((3, 3), 60, CASES_DECIDE), ((3, 3), 12, SEEDS_DECIDE), ((3, 5), 12, CASES_DECIDE), ((3, 5), 60, SEEDS_DECIDE)],
+    [
+        ((3, 3), 60, CASES_DECIDE),
+        ((3, 3), 12, SEEDS_DECIDE),
+        ((3, 5), 12, CASES_DECIDE),
+        ((3, 5), 60, SEEDS_DECIDE),
+    ],
     ids=["paired", "paired, seeds decide", "other seeds", "other seeds, which decide"],
 )
 def test_a_run_that_fell_by_the_margin_is_hardly_ever_called_reproduced(
@@ -251,10 +260,30 @@ def test_the_same_values_are_reproduced_whatever_they_are() -> None:
 
 @pytest.mark.parametrize("seeds", [(1, 5), (2, 5), (5, 2)])
 def test_fewer_than_three_seeds_on_either_side_never_give_a_verdict(seeds: tuple[int, int]) -> None:
-    run, reference = (sample(np.full((count, 12), value)) for count, value in zip(seeds, (0.1, 0.9), strict=True))
+    run, reference = (
+        sample(np.full((count, 12), value)) for count, value in zip(seeds, (0.1, 0.9), strict=True)
+    )
     found = non_inferior(run, reference, MARGIN)
     assert (found.verdict, found.interval) == ("inconclusive", None)
     assert f"{min(seeds)} of the 3 seeds" in found.reason
+
+
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("first", [0, 100], ids=["paired", "other seeds"])
+def test_a_seed_that_lacks_a_task_does_not_count_towards_a_verdict(side: int, first: int) -> None:
+    whole = [{seed + shift: {"liver": dict.fromkeys("abc", 0.5)} for seed in range(3)} for shift in (first, 0)]
+    assert non_inferior(*whole, MARGIN).verdict == "reproduced"
+    lacking = next(iter(whole[side]))
+    whole[side][lacking] = {}
+    found = non_inferior(*whole, MARGIN)
+    assert (found.verdict, found.interval) == ("inconclusive", None)
+    assert "2 seeds only" in found.reason
+
+
+def test_a_seed_with_one_case_of_a_task_prevents_a_verdict() -> None:
+    run = {seed: {"liver": dict.fromkeys("abc", 0.5)} for seed in range(3)}
+    found = non_inferior({**run, 1: {"liver": {"a": 0.5}}}, run, MARGIN)
+    assert (found.verdict, found.reason) == ("inconclusive", "a task has fewer than two cases under some seed")
 
 
 def test_without_cases_in_common_there_is_no_verdict_and_the_task_is_named() -> None:

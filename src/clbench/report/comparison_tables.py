@@ -15,7 +15,7 @@ def ranking_table(summary: Summary) -> Table:
         slug="ranking",
         headers=("baseline", "mean", "comes first", "rank", "behind the best", "p (Holm)", "verdict"),
         rows=tuple(_rank_row(summary, rank, against.get(frozenset((best, rank.baseline)))) for rank in summary.ranks),
-        note="Seeds and cases are drawn anew 10,000 times: how often a baseline comes first, and between which "
+        note="Seeds and cases are drawn anew many times: how often a baseline comes first, and between which "
         "ranks it lies in 95 % of the draws. A tie is a difference that may be chance: ties have no order.",
         section="How sure",
         key_columns=(1, 4),

@@ -66,8 +66,10 @@ def non_inferior(run: Sample, reference: Sample, margin: float, draws: int = DRA
 
 def _judged(drawn: Drawn, margin: float) -> Verdict:
     difference, (low, high) = float(drawn.values[0]), drawn.ends(BOTH_SIDES)
+    if drawn.seeds < ENOUGH_SEEDS:
+        return _undecided(margin, f"every task has values under {drawn.seeds} seeds only, of {ENOUGH_SEEDS} needed")
     if not math.isfinite(low):
-        return _undecided(margin, "a task lacks values under some seed")
+        return _undecided(margin, "a task has fewer than two cases under some seed")
     found = Interval(low=round(low, 6), high=round(high, 6), seeds=drawn.seeds)
     if low > -margin:
         verdict, reason = "reproduced", f"the fall is surely below the margin: at most {max(0.0, -low):.3f}"
