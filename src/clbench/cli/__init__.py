@@ -18,6 +18,7 @@ COMMANDS = {
     "run": ("runs", "Run a benchmark, or go on with it, and write its report."),
     "status": ("runs", "Say how far a run is."),
     "report": ("runs", "Write a run's tables again and print them."),
+    "metrics": ("metrics", "Compute every published variant of BWT, FWT and forgetting of a finished sequence."),
     "export": ("export", "Copy a stage out as an nnU-Net model folder."),
     "job": ("runs", "Do one job of a plan; the engine calls this."),
 }
