@@ -14,10 +14,12 @@ def test_one_matrix_gives_every_variant_with_its_formula_and_source(call: Call, 
     code, out, _ = call("metrics", "r.csv")
     assert code == 0
     lines = {line.split("  ")[0] + line[12:26].rstrip(): line for line in out.splitlines()}
-    assert "-0.2500" in lines["BWTGEM, paper"] and "1706.08840" in lines["BWTGEM, paper"]
+    assert "-0.2500" in lines["BWTGEM, paper"]
+    assert "1706.08840" in lines["BWTGEM, paper"]
     assert "-0.1667" in lines["BWTGEM, code"]
     assert "-0.2667" in lines["BWTall stages"]
-    assert "–" in lines["FWTplasticity"] and "--scratch" in out
+    assert "–" in lines["FWTplasticity"]
+    assert "--scratch" in out
 
 
 def test_what_stands_beside_the_matrix_fills_the_variants_that_need_it(call: Call, tmp_path: Path) -> None:
