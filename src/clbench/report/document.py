@@ -10,7 +10,7 @@ from typing import Any
 from clbench.report.account_tables import missing_table
 from clbench.report.dice_tables import final_table, stage_table
 from clbench.report.render import HOLE, TERMINAL_WIDTH, markdown, terminal
-from clbench.report.table import Table, several_orders
+from clbench.report.table import Table, several_orders, stamped
 from clbench.report.tables import all_tables
 from clbench.report.transfer_tables import transfer_tables
 from clbench.results.model import BaselineSummary, BenchmarkInfo, Summary
@@ -43,6 +43,17 @@ def limits(summary: Summary) -> list[str]:
     if summary.missing:
         sentences.append(f"{HOLE}: a result is missing; the list of missing results says why.")
     return [*sentences, _excluded_sentence(summary), *summary.benchmark.caveats]
+
+
+def verdict(summary: Summary) -> list[str]:
+    """What came out and how sure that is, for someone who reads nothing else."""
+    known = [(entry, entry.final.mean.mean) for entry in summary.baselines if entry.staged and entry.final.mean]
+    if not known:
+        return ["Nothing is finished yet that could be compared."]
+    best, value = max(known, key=lambda pair: pair[1])
+    words = f"{stamped(best)} ends with the highest mean Dice over all tasks, {value:.3f}"
+    sure = "one seed, so nothing is ranked" if len(summary.benchmark.seeds) == 1 else "read it with its spread"
+    return [f"{words}; {sure}."]
 
 
 def seeds_words(seeds: Sequence[int]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,13 +79,14 @@ def legend(figure: Figure, axes: Axes) -> None:
     """Name the lines of ``axes`` below the figure, as many side by side as there is room for."""
     handles, names = axes.get_legend_handles_labels()
     columns = max(1, int(figure.get_figwidth() / 1.25))
-    figure.legend(handles, names, loc="outside lower center", ncols=columns, fontsize=8, frameon=False, labelcolor=INK)
+    below: dict[str, Any] = {"loc": "outside lower center", "ncols": columns}
+    figure.legend(handles, names, **below, fontsize=8, frameon=False, labelcolor=INK)
 
 
-def looks(names: Sequence[str], bounds: Sequence[str]) -> dict[str, dict[str, object]]:
+def looks(names: Sequence[str], bounds: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Colour and marker of every baseline, the same in all figures of a report."""
     methods = [name for name in names if name not in bounds]
-    found: dict[str, dict[str, object]] = {name: {"color": BOUND, "marker": "_"} for name in bounds}
+    found: dict[str, dict[str, Any]] = {name: {"color": BOUND, "marker": "_"} for name in bounds}
     for place, name in enumerate(methods):
         found[name] = {"color": PALETTE[place % len(PALETTE)], "marker": MARKERS[place % len(MARKERS)]}
     return found

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from clbench.report.figures.drawing import INK, Drawn, legend, looks, panels
 from clbench.report.table import stamped
 from clbench.results.model import RESERVED, BaselineSummary, Stat, Summary
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def forgetting_figures(summary: Summary) -> list[Drawn]:
@@ -21,8 +26,8 @@ def plane_figures(summary: Summary) -> list[Drawn]:
     figure, (axes,) = panels(1, 1, 4.6, 3.6)
     shown = baseline_looks(summary)
     for entry, learnt, kept in known:
-        spread = {"xerr": learnt.sd, "yerr": kept.sd}
-        axes.errorbar(learnt.mean, kept.mean, **spread, **shown[entry.name], linestyle="none", elinewidth=0.8)
+        look = {**shown[entry.name], "linestyle": "none", "elinewidth": 0.8}
+        axes.errorbar(learnt.mean, kept.mean, xerr=learnt.sd, yerr=kept.sd, **look)
     for (entry, learnt, kept), shift in zip(known, _shifts([(x.mean, y.mean) for _, x, y in known]), strict=True):
         place = (learnt.mean, kept.mean)
         axes.annotate(stamped(entry), place, (6, shift), textcoords="offset points", fontsize=8, color=INK)
@@ -30,7 +35,8 @@ def plane_figures(summary: Summary) -> list[Drawn]:
     axes.margins(0.16)
     return [Drawn(
         "Plasticity against stability", "plasticity-stability",
-        "Right: learns its tasks well. Up: loses little of the earlier ones. A frozen network is up and left.", figure,
+        "Right: learns its tasks well. Up: loses little of the earlier ones. A frozen network is up and left.",
+        figure,
     )]  # fmt: skip
 
 
@@ -43,7 +49,7 @@ def _shifts(points: list[tuple[float, float]]) -> list[int]:
     return shifts
 
 
-def baseline_looks(summary: Summary) -> dict[str, dict[str, object]]:
+def baseline_looks(summary: Summary) -> dict[str, dict[str, Any]]:
     """Colour and marker by baseline."""
     names = [entry.name for entry in summary.baselines]
     return looks(names, [name for name in names if name in RESERVED])
@@ -69,15 +75,16 @@ def _curves(summary: Summary, order: int) -> Drawn:
     words, slug = (f", order {order}", f"-order-{order}") if several else ("", "")
     return Drawn(
         f"What becomes of each task{words}", f"forgetting{slug}",
-        "Each line begins where its task is learnt; a fall is forgetting. The band is one standard deviation.", figure,
+        "Each line begins where its task is learnt; a fall is forgetting. The band is one standard deviation.",
+        figure,
     )  # fmt: skip
 
 
-def _line(axis: object, cells: list[tuple[int, Stat | None]], name: str, look: dict[str, object]) -> None:
+def _line(axis: Axes, cells: list[tuple[int, Stat | None]], name: str, look: dict[str, Any]) -> None:
     known = [(stage, cell) for stage, cell in cells if cell is not None]
     stages = [stage for stage, _ in known]
     means = [cell.mean for _, cell in known]
-    axis.plot(stages, means, label=name, **look)  # type: ignore[attr-defined]
+    axis.plot(stages, means, label=name, **look)
     if any(cell.sd for _, cell in known):
         low, high = ([cell.mean + sign * (cell.sd or 0) for _, cell in known] for sign in (-1, 1))
-        axis.fill_between(stages, low, high, color=look["color"], alpha=0.12, linewidth=0)  # type: ignore[attr-defined]
+        axis.fill_between(stages, low, high, color=look["color"], alpha=0.12, linewidth=0)

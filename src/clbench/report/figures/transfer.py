@@ -24,9 +24,8 @@ def _curves(summary: Summary, target: str, points: list[TransferPoint]) -> Drawn
         chosen = [point for point in points if point.fraction == fraction and point.dice]
         for name in dict.fromkeys(point.baseline for point in chosen):
             curve = [(point.epoch, point.dice.mean) for point in chosen if point.baseline == name and point.dice]
-            look = shown.get(name, {"color": BOUND})
-            dashes = {"linestyle": "--"} if name == "from-scratch" else {}
-            axis.plot(*zip(*curve, strict=True), label=names.get(name, name), **look, **dashes)
+            look = {**shown.get(name, {"color": BOUND}), "linestyle": "--" if name == "from-scratch" else "-"}
+            axis.plot([epoch for epoch, _ in curve], [dice for _, dice in curve], label=names.get(name, name), **look)
         axis.set(xlabel="epochs on the held-out task", ylim=(-0.03, 1.03))
         if len(fractions) > 1:
             axis.set_title(f"{fraction:.0%} of the cases")

@@ -114,5 +114,7 @@ def _query(table: Table, header: str, row: tuple[Cell, ...], owner: str, summary
     found: dict[str, object] = {"protocol": entry.protocol, "baseline": name, "task": header, "metric": "dice"}
     if not entry.staged:
         return found
-    stage = summary.benchmark.sequence.index(header) + 1 if table.slug == "per-stage" else len(summary.benchmark.sequence)
-    return found if len(summary.benchmark.orders) > 1 and table.slug == "per-stage" else {**found, "stage": stage}
+    if table.slug == "per-stage":  # a task's own stage is another one in every order
+        several = len(summary.benchmark.orders) > 1
+        return found if several else {**found, "stage": summary.benchmark.sequence.index(header) + 1}
+    return {**found, "stage": len(summary.benchmark.sequence)}

@@ -77,7 +77,8 @@ def _page(summary: Summary, figures: Sequence[Drawn], verdict: Sequence[str], li
         "verdict": verdict, "limits": limits(summary), "overview": _overview(summary),
         "parts": _parts(summary, figures),
         "footer": "Every measurement is in rows.csv, every number in summary.json, every table in tables/ and every "
-        "figure in figures/ beside this page." + ("" if linked else " Its numbers have no links: the rows are too many."),
+        "figure in figures/ beside this page."
+        + ("" if linked else " Its numbers have no links: the rows are too many."),
     }  # fmt: skip
 
 
@@ -125,8 +126,8 @@ def _overview_line(entry: BaselineSummary) -> dict[str, Any]:
     low, high = _band(mean)
     return {
         "baseline": entry.name, "stamp": STAMP.strip() if stamped(entry) != entry.name else "",
-        "value": "" if mean is None else f"{mean.mean:.9g}", "left": None if mean is None else round(100 * mean.mean, 1),
-        "low": low, "wide": round(high - low, 1), "cells": cells,
+        "value": "" if mean is None else f"{mean.mean:.9g}",
+        "left": None if mean is None else round(100 * mean.mean, 1), "low": low, "wide": round(high - low, 1), "cells": cells,
     }  # fmt: skip
 
 
