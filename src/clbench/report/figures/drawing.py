@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,7 +24,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
 BOUND = "#8a8f98"
 """Protocols that are bounds rather than methods."""
 
-SETTINGS: Mapping[str, object] = {
+SETTINGS: Any = {  # matplotlib's stubs name every key there is
     "svg.fonttype": "none", "svg.hashsalt": "clbench", "pdf.fonttype": 42, "font.family": "sans-serif",
     "font.size": 9, "text.color": INK, "axes.edgecolor": INK, "axes.labelcolor": INK, "axes.titlesize": 9,
     "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6, "xtick.color": INK,
@@ -51,7 +51,7 @@ class Drawn:
 
         buffer = io.BytesIO()
         undated = {"Date": None} if form == "svg" else {"CreationDate": None}
-        with matplotlib.rc_context(dict(SETTINGS)):
+        with matplotlib.rc_context(SETTINGS):
             self.figure.savefig(buffer, format=form, transparent=True, bbox_inches="tight", metadata=undated)
         return buffer.getvalue()
 
@@ -69,7 +69,7 @@ def panels(count: int, columns: int, width: float, height: float) -> tuple[Figur
 
     columns = min(columns, count)
     lines = -(-count // columns)
-    with matplotlib.rc_context(dict(SETTINGS)):
+    with matplotlib.rc_context(SETTINGS):
         figure = Figure(figsize=(columns * width, lines * height), layout="constrained")
         axes = [figure.add_subplot(lines, columns, place) for place in range(1, count + 1)]
     return figure, axes

@@ -127,7 +127,8 @@ def _overview_line(entry: BaselineSummary) -> dict[str, Any]:
     return {
         "baseline": entry.name, "stamp": STAMP.strip() if stamped(entry) != entry.name else "",
         "value": "" if mean is None else f"{mean.mean:.9g}",
-        "left": None if mean is None else round(100 * mean.mean, 1), "low": low, "wide": round(high - low, 1), "cells": cells,
+        "left": None if mean is None else round(100 * mean.mean, 1),
+        "low": low, "wide": round(high - low, 1), "cells": cells,
     }  # fmt: skip
 
 
