@@ -21,6 +21,7 @@ from clbench.job import is_done
 from clbench.plan import Plan
 from clbench.plan.expand import make_plan
 from clbench.provenance import provenance
+from clbench.report.page.write import write_page
 from clbench.report.write import SUMMARY, read_summary, write_report
 from clbench.results.model import Summary
 from clbench.results.rows import write_rows
@@ -123,7 +124,8 @@ def report(plan: Plan, folder: Path, command: str | None = None) -> Summary:
     origin = provenance(plan, store, command) if command else _last_provenance(plan, folder, store)
     with writing_to(folder):
         write_rows(folder / ROWS, collected.rows)
-        write_report(folder, summary, origin)
+        whole = write_report(folder, summary, origin)
+        write_page(folder, whole, collected.rows)
     return summary
 
 
