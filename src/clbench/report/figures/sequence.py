@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from clbench.report.figures.drawing import INK, Drawn, legend, looks, panels
 from clbench.report.table import stamped
-from clbench.results.model import RESERVED, BaselineSummary, Stat, Summary
+from clbench.results.model import BaselineSummary, Stat, Summary
+from clbench.results.records import RESERVED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +28,7 @@ def plane_figures(summary: Summary) -> list[Drawn]:
     shown = baseline_looks(summary)
     for entry, learnt, kept in known:
         look = {**shown[entry.name], "linestyle": "none", "elinewidth": 0.8}
-        axes.errorbar(learnt.mean, kept.mean, xerr=learnt.sd, yerr=kept.sd, **look)
+        axes.errorbar(learnt.mean, kept.mean, xerr=_arms(learnt), yerr=_arms(kept), **look)
     for (entry, learnt, kept), shift in zip(known, _shifts([(x.mean, y.mean) for _, x, y in known]), strict=True):
         place = (learnt.mean, kept.mean)
         axes.annotate(stamped(entry), place, (6, shift), textcoords="offset points", fontsize=8, color=INK)
@@ -35,9 +36,16 @@ def plane_figures(summary: Summary) -> list[Drawn]:
     axes.margins(0.16)
     return [Drawn(
         "Plasticity against stability", "plasticity-stability",
-        "Right: learns its tasks well. Up: loses little of the earlier ones. A frozen network is up and left.",
+        "Right: learns its tasks well. Up: loses little of the earlier ones; a frozen network is up and left. "
+        "The arms are 95 % intervals.",
         figure,
     )]  # fmt: skip
+
+
+def _arms(stat: Stat) -> list[list[float]] | None:
+    """How far the interval reaches down and up."""
+    band = stat.interval
+    return [[max(0.0, stat.mean - band.low)], [max(0.0, band.high - stat.mean)]] if band else None
 
 
 def _shifts(points: list[tuple[float, float]]) -> list[int]:
@@ -75,7 +83,7 @@ def _curves(summary: Summary, order: int) -> Drawn:
     words, slug = (f", order {order}", f"-order-{order}") if several else ("", "")
     return Drawn(
         f"What becomes of each task{words}", f"forgetting{slug}",
-        "Each line begins where its task is learnt; a fall is forgetting. The band is one standard deviation.",
+        "Each line begins where its task is learnt; a fall is forgetting. The band is the 95 % interval.",
         figure,
     )  # fmt: skip
 
@@ -85,6 +93,7 @@ def _line(axis: Axes, cells: list[tuple[int, Stat | None]], name: str, look: dic
     stages = [stage for stage, _ in known]
     means = [cell.mean for _, cell in known]
     axis.plot(stages, means, label=name, **look)
-    if any(cell.sd for _, cell in known):
-        low, high = ([cell.mean + sign * (cell.sd or 0) for _, cell in known] for sign in (-1, 1))
+    bands = [cell.interval for _, cell in known if cell.interval]
+    if len(bands) == len(known):
+        low, high = [band.low for band in bands], [band.high for band in bands]
         axis.fill_between(stages, low, high, color=look["color"], alpha=0.12, linewidth=0)

@@ -114,7 +114,8 @@ def _overview(summary: Summary) -> dict[str, Any]:
     return {
         "headers": ("final Dice", "BWT", "learning accuracy"),
         "lines": [_overview_line(entry) for entry in ordered],
-        "note": "The bar is the mean, the band its 95 % interval over cases and, if there are several, seeds. BWT is what earlier tasks lost (negative) "
+        "note": "The bar is the mean, the band its 95 % interval over cases and, if there are several, seeds. "
+        "BWT is what earlier tasks lost (negative) "
         "from right after learning to the end; learning accuracy is the mean Dice right after learning.",
     }
 

@@ -16,8 +16,9 @@ def verdict(summary: Summary) -> list[str]:
         return ["Nothing is finished yet that could be compared."]
     best = _best(summary, known)
     mean = cell_text(best.final.mean, 3)
-    words = f"Of {len(known)} ways to learn one task after another, {labels(summary)[best.name]} ends with the highest "
-    return [f"{words}mean Dice over all tasks, {mean}.", _sure(summary, best)]
+    ways = f"Of {len(known)} ways to learn one task after another"
+    came = f"{labels(summary)[best.name]} ends with the highest mean Dice over all tasks, {mean}"
+    return [f"{ways}, {came}.", _sure(summary, best)]
 
 
 def _best(summary: Summary, known: Sequence[BaselineSummary]) -> BaselineSummary:
