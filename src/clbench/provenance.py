@@ -53,11 +53,12 @@ def _git(folder: Path, *words: str) -> str | None:
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores this process may use, memory in GB, operating system, accelerators the driver lists."""
+    """Processor and its instructions, cores this process may use, memory in GB, system, accelerators there are."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     return {
         "processor": _processor(),
+        "instructions": _instructions(),
         "cores": cores,
         "memory_gb": round(memory, 1),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -89,6 +90,15 @@ def _shared_plan(plan: Plan, store: Store) -> dict[str, str]:
     policy, result = PrepareSpec.model_validate(job.spec).plans, store.job(job.id).read("result")
     words = " ".join(filter(None, (policy.rule, policy.task)))
     return {"policy": words, "sha256": "not prepared" if result is None else result["plans"]}
+
+
+def _instructions() -> str:
+    """The sets of instructions that decide which kernels are chosen, and with them the last bits of every sum."""
+    if not sys.platform.startswith("linux"):
+        return platform.machine()
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    flags = next((line.split(":", 1)[1].split() for line in lines if line.startswith(("flags", "Features"))), [])
+    return " ".join(sorted(flag for flag in flags if flag.startswith(("avx", "amx", "fma", "sve", "asimd"))))
 
 
 def _plans_digest(store: Store, job_id: str) -> str:

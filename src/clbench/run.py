@@ -22,6 +22,7 @@ from clbench.job import is_done
 from clbench.plan import Plan
 from clbench.plan.expand import make_plan
 from clbench.provenance import provenance
+from clbench.report.page.write import write_page
 from clbench.report.write import SUMMARY, read_summary, write_report
 from clbench.results.model import Summary
 from clbench.results.rows import write_rows
@@ -53,11 +54,12 @@ class Places:
         """Where the datasets of tasks are looked for."""
         return DataPlaces.default(self.data)
 
-    def plan(self, benchmark: str, ready: bool = False) -> Plan:
+    def plan(self, benchmark: str, seeds: tuple[int, ...] = (), ready: bool = False) -> Plan:
         """Resolve and plan a benchmark.
 
         Args:
             benchmark: its name, or the path of its file.
+            seeds: instead of the definition's own; none for those.
             ready: whether it is to be run: then every dataset must be here, and is prepared first if it is not yet.
 
         Raises:
@@ -65,10 +67,12 @@ class Places:
             MissingEnvironment: a dataset is not here, and is needed to run the benchmark or to complete a card.
         """
         resolved = resolve(benchmark, Catalogue.open(self.suites, self.datasets))
+        if seeds:
+            changed = resolved.benchmark.model_copy(update={"seeds": seeds})
+            resolved = resolved.model_copy(update={"benchmark": changed})
         if ready:
             require(resolved.tasks.values(), self.datasets)
-        datasets = prepared_datasets(resolved.tasks.values(), self.datasets)
-        return make_plan(resolved, self.store, datasets)
+        return make_plan(resolved, self.store, prepared_datasets(resolved.tasks.values(), self.datasets))
 
     def run_folder(self, plan: Plan) -> Path:
         """The run's folder."""
@@ -140,7 +144,8 @@ def report(plan: Plan, folder: Path, command: str | None = None) -> Summary:
     origin = provenance(plan, store, command) if command else _last_provenance(plan, folder, store)
     with writing_to(folder):
         write_rows(folder / ROWS, collected.rows)
-        write_report(folder, summary, origin)
+        whole = write_report(folder, summary, origin)
+        write_page(folder, whole, collected.rows)
     return summary
 
 

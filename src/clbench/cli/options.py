@@ -48,3 +48,26 @@ def out_option(command: F) -> F:
 def json_option(command: F) -> F:
     """``--json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")(command)
+
+
+def jobs_option(command: F) -> F:
+    """``--jobs``."""
+    return click.option(
+        "--jobs", type=click.IntRange(min=1), help="Jobs side by side.  [default: one per core]"
+    )(command)  # fmt: skip
+
+
+def seeds_option(command: F) -> F:
+    """``--seeds``."""
+    return click.option(
+        "--seeds", default="", metavar="0,1,…", callback=_seeds, help="Instead of the seeds that BENCHMARK lists."
+    )(command)
+
+
+def _seeds(_context: click.Context, _option: click.Parameter, text: str) -> tuple[int, ...]:
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not all(word.isdigit() for word in words):
+        raise click.BadParameter(f"{text!r} is no list of whole numbers such as 0,1,2")
+    if len(set(words)) < len(words):
+        raise click.BadParameter(f"{text!r} names a seed twice")
+    return tuple(map(int, words))

@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from tabulate import tabulate
 
-from clbench.cli.options import data_option, json_option, store_option, suite_option
+from clbench.cli.options import data_option, json_option, seeds_option, store_option, suite_option
 from clbench.data.available import lacking_words
 from clbench.definitions.models import Resolved
 from clbench.execute.estimate import chains
@@ -37,17 +37,19 @@ LISTED = 60
 @suite_option
 @store_option
 @data_option
+@seeds_option
 @click.option("--all", "every", is_flag=True, help=f"List every job, also where there are more than {LISTED}.")
 @json_option
 def plan_command(
-    benchmark: str, suites: tuple[Path, ...], store: Path, data: Path | None, every: bool, as_json: bool
-) -> None:
+    benchmark: str, suites: tuple[Path, ...], store: Path, data: Path | None, seeds: tuple[int, ...], every: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Say what running BENCHMARK would do and cost, and do nothing.
 
     BENCHMARK is a name that `clbench list` gives, or the path of a YAML file.
     """
     places = Places(suites, store, data=data)
-    plan = places.plan(benchmark)
+    plan = places.plan(benchmark, seeds)
     done = finished(plan, Store(store), Console(stderr=True))
     assert plan.resolved is not None
     network, step = _measure(plan, plan.resolved, done)

@@ -10,7 +10,16 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from clbench.cli.options import PATH, data_option, json_option, out_option, store_option, suite_option
+from clbench.cli.options import (
+    PATH,
+    data_option,
+    jobs_option,
+    json_option,
+    out_option,
+    seeds_option,
+    store_option,
+    suite_option,
+)
 from clbench.cli.planning import duration
 from clbench.errors import ClbenchError
 from clbench.execute.run import Outcome
@@ -29,19 +38,21 @@ RUN = click.argument("run_folder", metavar="RUN", type=PATH)
 @store_option
 @out_option
 @data_option
-@click.option("--jobs", type=click.IntRange(min=1), help="Jobs side by side.  [default: one per core]")
+@seeds_option
+@jobs_option
 def run_command(
-    benchmark: str, suites: tuple[Path, ...], store: Path, out: Path | None, data: Path | None, jobs: int | None
+    benchmark: str, suites: tuple[Path, ...], store: Path, out: Path | None, data: Path | None,
+    seeds: tuple[int, ...], jobs: int | None,
 ) -> None:
     """Run BENCHMARK, or go on with it, and write its report.
 
     What is done is not done again; after a crash the same command goes on.
     """
     places = Places(suites, store, out, data)
-    plan = places.plan(benchmark, ready=True)
+    plan = places.plan(benchmark, seeds, ready=True)
     folder = places.run_folder(plan)
     console = Console(stderr=True)
-    outcome, summary = run(plan, folder, jobs, console, _command(benchmark, suites))
+    outcome, summary = run(plan, folder, jobs, console, run_words(benchmark, suites, seeds))
     if outcome.interrupted is None:
         _print_report(summary, folder)
     if outcome.failed:
@@ -50,8 +61,11 @@ def run_command(
         sys.exit(outcome.exit_code)
 
 
-def _command(benchmark: str, suites: tuple[Path, ...]) -> str:
-    return shlex.join(["clbench", "run", benchmark, *(word for suite in suites for word in ("--suite", str(suite)))])
+def run_words(benchmark: str, suites: tuple[Path, ...], seeds: tuple[int, ...]) -> str:
+    """The command that repeats a run."""
+    others = [word for suite in suites for word in ("--suite", str(suite))]
+    chosen = ["--seeds", ",".join(map(str, seeds))] if seeds else []
+    return shlex.join(["clbench", "run", benchmark, *others, *chosen])
 
 
 def _failures(outcome: Outcome) -> str:

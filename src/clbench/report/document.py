@@ -34,7 +34,7 @@ def terminal_report(summary: Summary) -> str:
     info = summary.benchmark
     sequence = () if info.whole else (final_table(summary), ranking_table(summary), stage_table(summary))
     shown = [*sequence, *transfer_tables(summary), missing_table(summary)]
-    head = f"{info.title}\n{info.name} v{info.version} · {_seeds(info.seeds)}\n"
+    head = f"{info.title}\n{info.name} v{info.version} · {seeds_words(info.seeds)}\n"
     if several_orders(summary):
         head += "".join(f"order {number}: {words}\n" for number, words in _numbered_orders(info))
     sentences = [textwrap.fill(text, TERMINAL_WIDTH) for text in limits(summary)]
@@ -56,7 +56,7 @@ def limits(summary: Summary) -> list[str]:
     return [*sentences, _excluded_sentence(summary), *summary.benchmark.caveats]
 
 
-def _seeds(seeds: Sequence[int]) -> str:
+def seeds_words(seeds: Sequence[int]) -> str:
     numbers = ", ".join(map(str, seeds))
     return f"seed {numbers} ({ONE_SEED})" if len(seeds) == 1 else f"seeds {numbers}"
 
@@ -100,7 +100,7 @@ def _head(summary: Summary) -> str:
     lines = [
         f"# {info.title}",
         "",
-        f"Benchmark `{info.name}`, version {info.version}, {_seeds(info.seeds)}.",
+        f"Benchmark `{info.name}`, version {info.version}, {seeds_words(info.seeds)}.",
         "",
         "## What was run",
         "",
@@ -142,14 +142,14 @@ def _section(title: str, tables: Sequence[Table]) -> str:
 
 
 def _provenance(summary: Summary) -> str:
-    lines = [f"{name}: {value}" for name, value in _flat(summary.provenance)]
+    lines = [f"{name}: {value}" for name, value in flat(summary.provenance)]
     return "## Provenance\n\n" + _bullets(lines) if lines else ""
 
 
-def _flat(entries: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
+def flat(entries: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
     for name, value in entries.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from flat(value, f"{prefix}{name}.")
         elif isinstance(value, list | tuple):
             yield f"{prefix}{name}", ", ".join(map(str, value)) or "none"
         else:

@@ -18,19 +18,23 @@ FORMS: Mapping[str, Callable[[Table], str]] = {"md": markdown, "csv": comma_sepa
 """Ending of a table's file → what is in it."""
 
 
-def write_report(folder: Path, summary: Summary, provenance: Mapping[str, Any]) -> None:
+def write_report(folder: Path, summary: Summary, provenance: Mapping[str, Any]) -> Summary:
     """Write ``summary.json``, ``report.md`` and ``tables/<slug>.{md,csv,tex}`` into a run's folder.
 
     Args:
         folder: the run's folder; made if it is not there.
         summary: what the report shows.
         provenance: where the numbers come from, JSON-able; ``command`` is what reproduces them.
+
+    Returns:
+        The summary with its provenance, as it was written.
     """
     whole = summary.model_copy(update={"provenance": dict(provenance)})
     tables = all_tables(whole)
     _write_tables(folder / "tables", tables)
     write_atomic(folder / SUMMARY, (whole.model_dump_json(indent=1) + "\n").encode("utf-8"))
     write_atomic(folder / "report.md", report_page(whole).encode("utf-8"))
+    return whole
 
 
 def read_summary(path: Path) -> Summary:

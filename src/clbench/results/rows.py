@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import math
 from collections.abc import Callable, Iterable
@@ -77,6 +78,8 @@ _identity = attrgetter(*COLUMNS[:-1])
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
     """Write rows sorted by their columns, floats in full; equal rows in any order give the same bytes.
 
+    A path that ends in ``.gz`` is compressed.
+
     Raises:
         ValueError: two rows measure the same thing.
     """
@@ -84,7 +87,8 @@ def write_rows(path: Path, rows: Iterable[Row]) -> None:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows(map(_cells, _sorted_rows(rows)))
-    write_atomic(path, buffer.getvalue().encode("utf-8"))
+    content = buffer.getvalue().encode("utf-8")
+    write_atomic(path, gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
 
 
 def read_rows(path: Path) -> tuple[Row, ...]:
@@ -95,11 +99,14 @@ def read_rows(path: Path) -> tuple[Row, ...]:
         ClbenchError: a wrong header or a bad cell, named by file, line and column.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        content = path.read_bytes()
+        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
     except FileNotFoundError:
         raise MissingEnvironment(f"{path}: no such file; `clbench run` writes it") from None
     except UnicodeDecodeError as error:
         raise ClbenchError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
+    except (gzip.BadGzipFile, EOFError) as error:
+        raise ClbenchError(f"{path}: damaged ({error})") from None
     reader = csv.reader(io.StringIO(text, newline=""))
     _check_header(path, next(reader, []))
     return tuple(_parse_row(path, reader.line_num, cells) for cells in reader)

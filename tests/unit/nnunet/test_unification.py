@@ -105,7 +105,7 @@ def liver(tiny_run, tmp_path, monkeypatch):
     labels = [raw / "labelsTr" / f"{name}.nii" for name in task.train]
     cases = tuple(
         fingerprint_case(
-            read_case([str(image)], str(label), description, LabelScheme({"any": (1,)}, {"any": 1})), 500
+            read_case([str(image)], str(label), description, LabelScheme({"any": (1, 2)}, {"liver": 1, "tumour": 2})), 500
         )
         for image, label in zip(images, labels, strict=True)
     )

@@ -87,7 +87,17 @@ def records_of(seed: int, absent: Sequence[tuple[str, int]], inert: Sequence[str
 
 
 @pytest.fixture
-def toy() -> Callable[..., Summary]:
+def toy_rows() -> Callable[..., list[Row]]:
+    """Make the toy benchmark's rows for seeds and absent (baseline, stage) pairs."""
+
+    def make(seeds: Sequence[int] = (0,), absent: Sequence[tuple[str, int]] = ()) -> list[Row]:
+        return [row for seed in seeds for row in (*continual_rows(seed, absent), *other_rows(seed))]
+
+    return make
+
+
+@pytest.fixture
+def toy(toy_rows: Callable[..., list[Row]]) -> Callable[..., Summary]:
     """Make the toy benchmark's summary.
 
     Its arguments: the seeds, the inert baselines, the absent (baseline, stage) pairs with their reason.
@@ -106,9 +116,8 @@ def toy() -> Callable[..., Summary]:
             "toy", 1, "A toy", SEQUENCE, (TARGET,), tuple(seeds), baselines, caveats, (SEQUENCE,),
             as_original=as_original,
         )  # fmt: skip
-        rows = [row for seed in seeds for row in (*continual_rows(seed, absent), *other_rows(seed))]
         records = [entry for seed in seeds for entry in records_of(seed, absent, inert)]
         missing = {Hole("continual", name, seed, 1, stage): reason for name, stage in absent for seed in seeds}
-        return summarise(info, rows, records, missing)
+        return summarise(info, toy_rows(seeds, absent), records, missing)
 
     return make

@@ -1,0 +1,89 @@
+"""metrics: every published variant of every metric, of anyone's finished sequence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from clbench.cli.options import PATH, json_option
+from clbench.errors import ClbenchError
+from clbench.results.imports import Imported, read_matrix, square
+from clbench.results.matrix import Matrix, Vector, diagonal
+from clbench.results.passport import Finished, Variant, values
+
+Found = tuple[tuple[Variant, float | None], ...]
+
+
+@click.command("metrics")
+@click.argument("file", type=PATH)
+@click.option("--finetune", type=PATH, metavar="FILE", help="The same matrix of sequential fine-tuning.")
+@click.option("--cumulative", type=PATH, metavar="FILE", help="The same matrix of cumulative training.")
+@click.option("--joint", type=PATH, metavar="FILE", help="One line: each task after joint training.")
+@click.option("--scratch", type=PATH, metavar="FILE", help="One line: each task trained alone.")
+@click.option("--untrained", type=PATH, metavar="FILE", help="One line: each task by an untrained network.")
+@click.option("--order", metavar="TASK,TASK,…", help="Folders: the tasks in the order in which they were learnt.")
+@json_option
+def metrics_command(
+    file: Path, finetune: Path | None, cumulative: Path | None, joint: Path | None, scratch: Path | None,
+    untrained: Path | None, order: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Compute the metric passport of FILE: all published variants of BWT, FWT, forgetting and their kin.
+
+    FILE is a CSV matrix (line i, column j: task j after stage i; a header and names are optional, holes are empty),
+    or a folder STAGE/TASK/summary.json of nnU-Net's evaluations.
+    """
+
+    imported = square(read_matrix(file, tuple(order.split(",")) if order else ()), file)
+    stages = len(imported.tasks)
+    finished = Finished(
+        imported.matrix,
+        finetune=_beside(finetune, imported, stages),
+        scratch=_line(scratch, imported),
+        cumulative=diagonal(_beside(cumulative, imported, stages) or ()) or None,
+        joint=_line(joint, imported),
+        untrained=_line(untrained, imported),
+        cases=imported.cases,
+    )
+    found = values(finished)
+    click.echo(_json(imported, found) if as_json else _page(imported, found))
+
+
+def _beside(path: Path | None, imported: Imported, lines: int) -> Matrix | None:
+    """The matrix of another file, once its shape fits.
+
+    Raises:
+        ClbenchError: it has another number of lines or tasks.
+    """
+    if path is None:
+        return None
+    other, tasks = read_matrix(path, imported.tasks), len(imported.tasks)
+    if (len(other.matrix), len(other.tasks)) != (lines, tasks):
+        there = f"{len(other.matrix)} lines of {len(other.tasks)} tasks"
+        raise ClbenchError(f"{path}: {there}; {lines} of {tasks} are wanted here")
+    return other.matrix
+
+
+def _line(path: Path | None, imported: Imported) -> Vector | None:
+    matrix = _beside(path, imported, 1)
+    return matrix[0] if matrix else None
+
+
+def _json(imported: Imported, found: Found) -> str:
+    entries = [
+        {"family": v.family, "name": v.name, "value": x, "better": v.better, "formula": v.formula, "source": v.source}
+        for v, x in found
+    ]
+    return json.dumps({"tasks": imported.tasks, "matrix": imported.matrix, "metrics": entries}, indent=1)
+
+
+def _page(imported: Imported, found: Found) -> str:
+    from tabulate import tabulate
+
+    rows = [(v.family, v.name, "–" if x is None else f"{x:+.4f}", v.better, v.formula, v.source) for v, x in found]
+    headers = ("", "variant", "value", "", "formula", "source")
+    notes = ["", *(["The numbers were percentages and are divided by 100."] if imported.percent else [])]
+    if any(value is None for _, value in found):
+        notes.append("– needs what is not there: an entry of the matrix, or --finetune, --joint, --scratch, …")
+    return "\n".join([tabulate(rows, headers=headers, disable_numparse=True), *notes])

@@ -1,0 +1,48 @@
+"""References: what a benchmark came out as once, kept so that later runs are held against it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from clbench.definitions.catalogue import shipped_root
+from clbench.errors import MissingEnvironment
+from clbench.report.write import SUMMARY, read_summary
+from clbench.results.reproduction import Measured
+from clbench.results.rows import read_rows, write_rows
+from clbench.store import write_atomic
+
+ROWS = ("rows.csv", "rows.csv.gz")
+
+
+def shipped_references() -> Path:
+    """The folder of the published references, one folder a benchmark."""
+    return shipped_root() / "reports" / "reference"
+
+
+def read_measured(folder: Path) -> Measured:
+    """A run, or a reference.
+
+    Raises:
+        MissingEnvironment: the folder holds neither, or one that this version can't read.
+    """
+    try:
+        summary = read_summary(folder / SUMMARY)
+    except OSError:
+        raise MissingEnvironment(f"{folder}: no {SUMMARY} in it; a run's folder or a reference is wanted") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise MissingEnvironment(
+            f"{folder / SUMMARY}: not of this version of clbench ({place}: {first['msg']}); "
+            f"`clbench report {folder}` writes a run's anew"
+        ) from None
+    rows = next((folder / name for name in ROWS if (folder / name).is_file()), folder / ROWS[0])
+    return Measured(summary, read_rows(rows))
+
+
+def keep(measured: Measured, folder: Path) -> None:
+    """Write a reference: the summary, and the rows compressed."""
+    write_rows(folder / ROWS[1], measured.rows)
+    write_atomic(folder / SUMMARY, (measured.summary.model_dump_json(indent=1) + "\n").encode("utf-8"))

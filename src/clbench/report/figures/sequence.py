@@ -1,0 +1,99 @@
+"""Figures of the sequence: what every task becomes stage by stage, and how far a method bends and holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from clbench.report.figures.drawing import INK, Drawn, legend, looks, panels
+from clbench.report.table import stamped
+from clbench.results.model import BaselineSummary, Stat, Summary
+from clbench.results.records import RESERVED
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def forgetting_figures(summary: Summary) -> list[Drawn]:
+    """Dice of every task over the stages, a panel a task and a line a baseline; one figure for each order."""
+    return [_curves(summary, order) for order in range(1, len(summary.benchmark.orders) + 1) if _staged(summary)]
+
+
+def plane_figures(summary: Summary) -> list[Drawn]:
+    """How well tasks are learnt against how much of the earlier ones is lost; nothing where neither is known."""
+    points = [(entry, entry.metrics.learning_accuracy, entry.metrics.backward_transfer) for entry in _staged(summary)]
+    known = [(entry, learnt, kept) for entry, learnt, kept in points if learnt and kept]
+    if not known:
+        return []
+    figure, (axes,) = panels(1, 1, 4.6, 3.6)
+    shown = baseline_looks(summary)
+    for entry, learnt, kept in known:
+        look = {**shown[entry.name], "linestyle": "none", "elinewidth": 0.8}
+        axes.errorbar(learnt.mean, kept.mean, xerr=_arms(learnt), yerr=_arms(kept), **look)
+    for (entry, learnt, kept), shift in zip(known, _shifts([(x.mean, y.mean) for _, x, y in known]), strict=True):
+        place = (learnt.mean, kept.mean)
+        axes.annotate(stamped(entry), place, (6, shift), textcoords="offset points", fontsize=8, color=INK)
+    axes.set(xlabel="learning accuracy: mean Dice right after learning", ylabel="BWT: change of it to the end")
+    axes.margins(0.16)
+    return [Drawn(
+        "Plasticity against stability", "plasticity-stability",
+        "Right: learns its tasks well. Up: loses little of the earlier ones; a frozen network is up and left. "
+        "The arms are 95 % intervals.",
+        figure,
+    )]  # fmt: skip
+
+
+def _arms(stat: Stat) -> list[list[float]] | None:
+    """How far the interval reaches down and up."""
+    band = stat.interval
+    return [[max(0.0, stat.mean - band.low)], [max(0.0, band.high - stat.mean)]] if band else None
+
+
+def _shifts(points: list[tuple[float, float]]) -> list[int]:
+    """How many points of type each label is moved up, so that labels of neighbours do not lie on each other."""
+    shifts: list[int] = []
+    for place, (x, y) in enumerate(points):
+        near = [shifts[k] for k, (a, b) in enumerate(points[:place]) if abs(a - x) < 0.1 and abs(b - y) < 0.04]
+        shifts.append(next(shift for shift in (2, -9, 13, -20, 24, -31, 35) if shift not in near or len(near) > 6))
+    return shifts
+
+
+def baseline_looks(summary: Summary) -> dict[str, dict[str, Any]]:
+    """Colour and marker by baseline."""
+    names = [entry.name for entry in summary.baselines]
+    return looks(names, [name for name in names if name in RESERVED])
+
+
+def _staged(summary: Summary) -> list[BaselineSummary]:
+    return [entry for entry in summary.baselines if entry.staged]
+
+
+def _curves(summary: Summary, order: int) -> Drawn:
+    tasks = summary.benchmark.orders[order - 1]
+    figure, axes = panels(len(tasks), 3 if len(tasks) in (3, 5, 6, 9) else 4, 2.4, 2.2)
+    shown = baseline_looks(summary)
+    for column, (task, axis) in enumerate(zip(tasks, axes, strict=True)):
+        for entry in _staged(summary):
+            cells = [(stage, line[column]) for stage, line in enumerate(entry.matrices[order - 1], 1)]
+            _line(axis, [(stage, cell) for stage, cell in cells if stage > column], stamped(entry), shown[entry.name])
+        axis.set(title=task, ylim=(-0.03, 1.03), xlim=(0.8, len(tasks) + 0.2), xlabel="stage")
+        axis.set_xticks(range(1, len(tasks) + 1))
+    axes[0].set_ylabel("Dice")
+    legend(figure, axes[0])
+    several = len(summary.benchmark.orders) > 1
+    words, slug = (f", order {order}", f"-order-{order}") if several else ("", "")
+    return Drawn(
+        f"What becomes of each task{words}", f"forgetting{slug}",
+        "Each line begins where its task is learnt; a fall is forgetting. The band is the 95 % interval.",
+        figure,
+    )  # fmt: skip
+
+
+def _line(axis: Axes, cells: list[tuple[int, Stat | None]], name: str, look: dict[str, Any]) -> None:
+    known = [(stage, cell) for stage, cell in cells if cell is not None]
+    stages = [stage for stage, _ in known]
+    means = [cell.mean for _, cell in known]
+    axis.plot(stages, means, label=name, **look)
+    bands = [cell.interval for _, cell in known if cell.interval]
+    if len(bands) == len(known):
+        low, high = [band.low for band in bands], [band.high for band in bands]
+        axis.fill_between(stages, low, high, color=look["color"], alpha=0.12, linewidth=0)

@@ -1,0 +1,37 @@
+"""Figures of transfer: how fast a held-out task is learnt from each backbone."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from clbench.report.figures.drawing import BOUND, Drawn, legend, panels
+from clbench.report.figures.sequence import baseline_looks
+from clbench.report.table import labels, slug_of
+from clbench.results.model import Summary, TransferPoint
+
+
+def transfer_figures(summary: Summary) -> list[Drawn]:
+    """Dice over epochs, a panel for each share of the cases; one figure for each held-out task."""
+    by_target = groupby(summary.transfer, key=lambda point: point.target)
+    return [_curves(summary, target, list(points)) for target, points in by_target]
+
+
+def _curves(summary: Summary, target: str, points: list[TransferPoint]) -> Drawn:
+    fractions = sorted({point.fraction for point in points})
+    figure, axes = panels(len(fractions), 3, 3.8, 2.9)
+    names, shown = labels(summary), baseline_looks(summary)
+    for fraction, axis in zip(fractions, axes, strict=True):
+        chosen = [point for point in points if point.fraction == fraction and point.dice]
+        for name in dict.fromkeys(point.baseline for point in chosen):
+            curve = [(point.epoch, point.dice.mean) for point in chosen if point.baseline == name and point.dice]
+            look = {**shown.get(name, {"color": BOUND}), "linestyle": "--" if name == "from-scratch" else "-"}
+            axis.plot([epoch for epoch, _ in curve], [dice for _, dice in curve], label=names.get(name, name), **look)
+        axis.set(xlabel="epochs on the held-out task", ylim=(-0.03, 1.03))
+        if len(fractions) > 1:
+            axis.set_title(f"{fraction:.0%} of the cases")
+    axes[0].set_ylabel("Dice")
+    legend(figure, axes[0])
+    return Drawn(
+        f"Transfer to {target}", slug_of("transfer", target),
+        "Each line starts from another backbone; the dashed one from a fresh network.", figure,
+    )  # fmt: skip

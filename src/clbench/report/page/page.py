@@ -1,0 +1,140 @@
+"""The page put together: first what was compared and what came out, then everything that it rests on."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from itertools import groupby
+from typing import Any
+
+from clbench.report.document import flat, limits, seeds_words
+from clbench.report.figures.drawing import Drawn
+from clbench.report.page.cells import Shown, ShownTable, shown, shown_table
+from clbench.report.table import stamped
+from clbench.report.tables import all_tables
+from clbench.results.model import BaselineSummary, Stat, Summary
+from clbench.results.rows import COLUMNS, Row
+
+MOST_BYTES = 3_000_000
+"""Packed rows beyond this stay in ``rows.csv`` alone, so that a page is never over 5 MB."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A section of the page."""
+
+    title: str
+    slug: str
+    figures: tuple[dict[str, str], ...] = ()
+    maps: tuple[ShownTable, ...] = ()
+    tables: tuple[ShownTable, ...] = ()
+    entries: tuple[tuple[str, str], ...] = ()
+    command: str = ""
+    words: str = ""
+
+
+def html_page(summary: Summary, figures: Sequence[Drawn], rows: Iterable[Row], verdict: Sequence[str]) -> str:
+    """The whole page.
+
+    Args:
+        summary: what is shown.
+        figures: all figures; those whose slug begins with ``transfer`` stand in the section on transfer.
+        rows: every measurement.
+        verdict: what came out and how sure that is, in sentences.
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    folder = files(__package__)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    template = environment.from_string((folder / "template.html").read_text("utf-8"))
+    packed = packed_rows(rows)
+    return template.render(
+        page=_page(summary, figures, verdict, linked=bool(packed)), rows=packed,
+        style=(folder / "style.css").read_text("utf-8"), script=(folder / "page.js").read_text("utf-8"),
+    )  # fmt: skip
+
+
+def packed_rows(rows: Iterable[Row]) -> str:
+    """All rows as tab-separated text, gzipped, in base64; empty if that is too large for a page."""
+    kept = [COLUMNS.index(name) for name in COLUMNS if name not in ("benchmark", "version")]
+    lines = ["\t".join(COLUMNS[k] for k in kept)]
+    for row in rows:
+        values = [getattr(row, COLUMNS[k]) for k in kept]
+        lines.append("\t".join("" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+                               for value in values))  # fmt: skip
+    packed = base64.b64encode(gzip.compress("\n".join(lines).encode(), mtime=0)).decode()
+    return packed if len(packed) <= MOST_BYTES else ""
+
+
+def _page(summary: Summary, figures: Sequence[Drawn], verdict: Sequence[str], linked: bool) -> dict[str, Any]:
+    info = summary.benchmark
+    return {
+        "name": info.name, "title": info.title, "version": info.version, "seeds": seeds_words(info.seeds),
+        "orders": info.orders, "targets": ", ".join(info.targets), "baselines": len(summary.baselines),
+        "verdict": verdict, "limits": limits(summary), "overview": _overview(summary),
+        "parts": _parts(summary, figures),
+        "footer": "Every measurement is in rows.csv, every number in summary.json, every table in tables/ and every "
+        "figure in figures/ beside this page."
+        + ("" if linked else " Its numbers have no links: the rows are too many."),
+    }  # fmt: skip
+
+
+def _parts(summary: Summary, figures: Sequence[Drawn]) -> list[Part]:
+    drawn = [_drawing(one) for one in figures]
+    transfer = tuple(one for one in drawn if one["slug"].startswith("transfer"))
+    parts = [
+        Part("Overview", "overview"),
+        Part("Forgetting", "forgetting", figures=tuple(one for one in drawn if one not in transfer)),
+    ]
+    for title, members in groupby(all_tables(summary), key=lambda table: table.section):
+        tables = tuple(shown_table(table, summary) for table in members)
+        maps = title == "Stage by task"
+        parts.append(Part(
+            title, title.lower().replace(" ", "-"), figures=transfer if title == "Transfer" else (),
+            maps=tables if maps else (), tables=() if maps else tables,
+        ))  # fmt: skip
+    command = str(summary.provenance.get("command", f"clbench run {summary.benchmark.name}"))
+    return [
+        *(part for part in parts if part.slug != "forgetting" or part.figures),
+        Part("Provenance", "provenance", entries=tuple(flat(summary.provenance))),
+        Part("Reproduce", "reproduce", command=command, words="The same command goes on with a run that stopped."),
+    ]
+
+
+def _drawing(one: Drawn) -> dict[str, str]:
+    width = f"{one.figure.get_figwidth():.1f}in"
+    return {"title": one.title, "note": one.note, "svg": one.inline(), "slug": one.slug, "width": width}
+
+
+def _overview(summary: Summary) -> dict[str, Any]:
+    ordered = sorted(summary.baselines, key=lambda entry: -(entry.final.mean.mean if entry.final.mean else -1))
+    return {
+        "headers": ("final Dice", "BWT", "learning accuracy"),
+        "lines": [_overview_line(entry) for entry in ordered],
+        "note": "The bar is the mean, the band its 95 % interval over cases and, if there are several, seeds. "
+        "BWT is what earlier tasks lost (negative) "
+        "from right after learning to the end; learning accuracy is the mean Dice right after learning.",
+    }
+
+
+def _overview_line(entry: BaselineSummary) -> dict[str, Any]:
+    mean = entry.final.mean
+    bwt, learnt = entry.metrics.backward_transfer, entry.metrics.learning_accuracy
+    cells: list[Shown] = [shown(mean, 3), *(shown(value if entry.staged else "", 3) for value in (bwt, learnt))]
+    low, high = _band(mean)
+    return {
+        "baseline": entry.name, "stamp": stamped(entry)[len(entry.name) :].strip(),
+        "value": "" if mean is None else f"{mean.mean:.9g}",
+        "left": None if mean is None else round(100 * mean.mean, 1),
+        "low": low, "wide": round(high - low, 1), "cells": cells,
+    }  # fmt: skip
+
+
+def _band(mean: Stat | None) -> tuple[float, float]:
+    """Ends of the interval around a mean, in percent of the track."""
+    if mean is None or mean.interval is None:
+        return 0.0, 0.0
+    return round(100 * mean.interval.low, 1), round(100 * mean.interval.high, 1)

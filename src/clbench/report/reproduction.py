@@ -1,0 +1,64 @@
+"""How a comparison looks: for a terminal, as Markdown and as JUnit XML for CI."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.etree import ElementTree
+
+from tabulate import tabulate
+
+from clbench.results.model import Interval
+from clbench.results.reproduction import Finding, Reproduction
+
+HEADERS = ("baseline", "number", "verdict", "difference", "bounds", "reason")
+
+
+def text(found: Reproduction, everything: bool = False) -> str:
+    """What a terminal shows: the verdict, then the numbers that are not simply reproduced, or all of them."""
+    shown = found.findings if everything else [one for one in found.findings if one.verdict != "reproduced"]
+    table = _table(shown, "simple")
+    return "\n\n".join([_head(found), *([table] if shown else [])])
+
+
+def markdown(found: Reproduction) -> str:
+    """All numbers as a Markdown page."""
+    return f"## {found.benchmark}: {found.verdict}\n\n{_head(found)}\n\n{_table(found.findings, 'pipe')}\n"
+
+
+def junit(found: Reproduction) -> str:
+    """A test suite with one test for each number; drifted and missing ones failed, inconclusive ones were skipped."""
+    counts = {name: str(number) for name, number in {
+        "tests": len(found.findings), "failures": found.counts["drifted"] + found.counts["missing"],
+        "skipped": found.counts["inconclusive"], "errors": 0,
+    }.items()}  # fmt: skip
+    suite = ElementTree.Element("testsuite", {"name": f"{found.benchmark} v{found.version}", **counts})
+    for one in found.findings:
+        case = ElementTree.SubElement(suite, "testcase", {"classname": one.baseline, "name": one.number})
+        if one.verdict != "reproduced":
+            tag = "skipped" if one.verdict == "inconclusive" else "failure"
+            ElementTree.SubElement(case, tag, {"message": f"{one.verdict}: {one.reason}"})
+    ElementTree.indent(suite)
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _head(found: Reproduction) -> str:
+    often = sorted(found.counts.items(), key=lambda pair: -pair[1])
+    counts = ", ".join(f"{number} {verdict}" for verdict, number in often)
+    how = "to the bit" if found.mode == "exact" else f"within a margin of {found.margin:g}, over seeds and cases"
+    return f"{found.benchmark} v{found.version}: {counts}\ncompared {how} ({found.why})"
+
+
+def _table(findings: Sequence[Finding], form: str) -> str:
+    rows = [
+        (one.baseline, one.number, one.verdict, _signed(one.difference), _bounds(one.interval), one.reason)
+        for one in findings
+    ]
+    return tabulate(rows, headers=HEADERS, tablefmt=form, disable_numparse=True)
+
+
+def _signed(value: float | None) -> str:
+    return "" if value is None else f"{value + 0.0:+.4f}"
+
+
+def _bounds(interval: Interval | None) -> str:
+    return "" if interval is None else f"[{interval.low:+.3f}, {interval.high:+.3f}]"

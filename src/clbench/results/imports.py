@@ -1,0 +1,171 @@
+"""Anyone's finished sequence as a stage-by-task matrix: a CSV file, or folders of nnU-Net's ``summary.json``."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clbench.errors import ClbenchError, MissingEnvironment
+from clbench.results.matrix import Matrix, Vector, mean
+
+HOLES = {"", "-", "–", "nan", "na", "n/a", "none", "null"}
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A matrix with its tasks' names."""
+
+    tasks: tuple[str, ...]
+    """The columns."""
+    matrix: Matrix
+    """R as fractions, stages by tasks."""
+    cases: tuple[int, ...] | None = None
+    """How many cases each task was measured on, where that is known."""
+    percent: bool = False
+    """Whether the source's numbers were percentages."""
+
+    @property
+    def last(self) -> Vector:
+        """The scores after the last stage."""
+        return self.matrix[-1]
+
+
+def read_matrix(path: Path, order: Sequence[str] = ()) -> Imported:
+    """Read a CSV matrix or a folder of nnU-Net evaluations.
+
+    Args:
+        path: a CSV file, one line a stage and one column a task, or a folder ``STAGE/TASK/summary.json``.
+        order: the tasks in the order of learning, for a folder; left out, by the stage in which each first appears.
+
+    Raises:
+        MissingEnvironment: there is no such file or folder.
+        ClbenchError: something in it is not as it must be; file, line and column are named.
+    """
+    if path.is_dir():
+        return _from_folders(path, order)
+    if not path.is_file():
+        raise MissingEnvironment(f"{path}: no such file or folder")
+    return _from_csv(path)
+
+
+def square(imported: Imported, path: Path) -> Imported:
+    """The same, once it is sure that there are as many stages as tasks.
+
+    Raises:
+        ClbenchError: there are not.
+    """
+    stages, tasks = len(imported.matrix), len(imported.tasks)
+    if stages != tasks:
+        raise ClbenchError(
+            f"{path}: {stages} stages but {tasks} tasks; a sequence that learns one task a stage has as many of "
+            f"both, line i and column j holding task j after stage i"
+        )
+    return imported
+
+
+def _from_csv(path: Path) -> Imported:
+    header, body = _split(path)
+    named = all(_is_name(cells[0]) for _, cells in body)
+    matrix = tuple(_numbers(path, line, cells, first=int(named)) for line, cells in body)
+    tasks = header[int(named) :] or tuple(f"task {j}" for j in range(1, len(matrix[0]) + 1))
+    for (line, _), row in zip(body, matrix, strict=True):
+        if len(row) != len(tasks):
+            raise ClbenchError(f"{path}:{line}: {len(row)} numbers where there are {len(tasks)} tasks")
+    return _as_fractions(Imported(tasks, matrix))
+
+
+def _split(path: Path) -> tuple[tuple[str, ...], list[tuple[int, list[str]]]]:
+    """The header's names, if there is a header, and the numbered lines below it."""
+    lines = [(n, cells) for n, cells in enumerate(_lines(path), start=1) if any(cell.strip() for cell in cells)]
+    header = bool(lines) and not any(_is_number(cell) for cell in lines[0][1])
+    body = lines[1:] if header else lines
+    if not body:
+        raise ClbenchError(f"{path}: no line of numbers in it; line i, column j is the score of task j after stage i")
+    return tuple(cell.strip() for cell in lines[0][1]) if header else (), body
+
+
+def _lines(path: Path) -> list[list[str]]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ClbenchError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
+    delimiter = max(",;\t", key=text.count)
+    return list(csv.reader(text.splitlines(), delimiter=delimiter))
+
+
+def _bare(cell: str) -> str:
+    return cell.strip().rstrip("%").strip()
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        return math.isfinite(float(_bare(cell)))
+    except ValueError:
+        return False
+
+
+def _is_name(cell: str) -> bool:
+    return not _is_number(cell) and cell.strip().lower() not in HOLES
+
+
+def _numbers(path: Path, line: int, cells: Sequence[str], first: int) -> Vector:
+    return tuple(_number(f"{path}:{line}: column {k + 1}", cell) for k, cell in enumerate(cells) if k >= first)
+
+
+def _number(place: str, cell: str) -> float | None:
+    if _bare(cell).lower() in HOLES:
+        return None
+    if not _is_number(cell):
+        raise ClbenchError(f"{place}: {cell!r} is no number; leave a hole empty")
+    return float(_bare(cell))
+
+
+def _as_fractions(imported: Imported) -> Imported:
+    """Numbers above 1 are percentages, all of the file's then."""
+    present = [value for line in imported.matrix for value in line if value is not None]
+    if not present or max(map(abs, present)) <= 1:
+        return imported
+    matrix = tuple(tuple(None if value is None else value / 100 for value in line) for line in imported.matrix)
+    return Imported(imported.tasks, matrix, imported.cases, percent=True)
+
+
+def _from_folders(path: Path, order: Sequence[str]) -> Imported:
+    stages = sorted((folder for folder in path.iterdir() if folder.is_dir()), key=_natural)
+    found = [{file.parent.name: file for file in stage.glob("*/summary.json")} for stage in stages]
+    found = [files for files in found if files]
+    if not found:
+        raise ClbenchError(f"{path}: no STAGE/TASK/summary.json in it, as nnUNetv2_evaluate_folder writes them")
+    tasks = tuple(order) or tuple(dict.fromkeys(task for files in found for task in sorted(files, key=_natural)))
+    unknown = {task for files in found for task in files} ^ set(tasks)
+    if unknown:
+        raise ClbenchError(f"{path}: the order and the folders differ in {', '.join(sorted(unknown))}")
+    read = [{task: _cases(file) for task, file in files.items()} for files in found]
+    matrix = tuple(tuple(mean(stage.get(task, ())) for task in tasks) for stage in read)
+    cases = tuple(max(len(stage.get(task, ())) for stage in read) for task in tasks)
+    return Imported(tasks, matrix, cases)
+
+
+def _natural(name: str | Path) -> list[tuple[int, str]]:
+    """A key by which ``stage_10`` comes after ``stage_9``."""
+    text = name.name if isinstance(name, Path) else name
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
+
+
+def _cases(file: Path) -> list[float | None]:
+    """Each case's mean Dice over its labels; None where none of them has a Dice."""
+    try:
+        cases = json.loads(file.read_text(encoding="utf-8"))["metric_per_case"]
+        return [_of_case(case["metrics"]) for case in cases]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ClbenchError(f"{file}: no summary of nnU-Net's evaluation ({type(error).__name__}: {error})") from None
+
+
+def _of_case(metrics: dict[str, Any]) -> float | None:
+    values = [float(label["Dice"]) for label in metrics.values() if label["Dice"] is not None]
+    return mean([value for value in values if not math.isnan(value)])

@@ -1,0 +1,237 @@
+"""Whether a run reproduces a reference: to the bit where that can be asked, within a margin where it can't."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from clbench.errors import ClbenchError
+from clbench.results.gate import Sample, non_inferior
+from clbench.results.matrix import case_dice
+from clbench.results.model import Interval, Model, Summary
+from clbench.results.rows import COLUMNS, Row
+
+Outcome = Literal["reproduced", "drifted", "inconclusive", "missing"]
+Key = tuple[object, ...]
+Cells = Mapping[tuple[int, int, str], Mapping[str, float]]
+"""Seed, order and task → case → value."""
+
+Values = Mapping[Key, float | None]
+"""What was measured, by everything that says what it is."""
+
+END, OWN = "at the end", "after its stage"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A run, or what was kept of one."""
+
+    summary: Summary
+    rows: tuple[Row, ...]
+
+
+class Finding(Model):
+    """What became of one of the reference's numbers."""
+
+    baseline: str
+    """Whose it is."""
+    number: str
+    """Which: a task and when, or a summary over all tasks."""
+    verdict: Outcome
+    """What became of it."""
+    difference: float | None
+    """Run less reference; None where nothing could be compared."""
+    interval: Interval | None
+    """One-sided 95 % bounds of it; None where no interval can be given."""
+    reason: str
+    """One sentence."""
+
+
+class Reproduction(Model):
+    """A run held against a reference."""
+
+    benchmark: str
+    """What both ran."""
+    version: int
+    """Its version."""
+    mode: Literal["exact", "statistical"]
+    """To the bit, or within the margin."""
+    why: str
+    """Why in this mode."""
+    margin: float
+    """The fall that still counts as reproduced in the statistical mode."""
+    findings: tuple[Finding, ...]
+    """By baseline in the reference's order: every task, then the summaries."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How often each verdict was found."""
+        return Counter(finding.verdict for finding in self.findings)
+
+    @property
+    def verdict(self) -> Outcome:
+        """The worst of the findings; a single number can be inconclusive beside many that are reproduced."""
+        order: tuple[Outcome, ...] = ("drifted", "missing", "inconclusive")
+        return next((worst for worst in order if self.counts[worst]), "reproduced")
+
+
+def reproduction(
+    run: Measured, reference: Measured, margin: float, mode: Literal["exact", "statistical"] | None = None
+) -> Reproduction:
+    """Hold a run against a reference.
+
+    Args:
+        run: the run.
+        reference: what it should have come out as.
+        margin: how much lower a number may be in the statistical mode.
+        mode: left out, exact where both come from the same versions on the same type of processor.
+
+    Raises:
+        ClbenchError: they are of different benchmarks or versions of one, whose numbers mean different things.
+    """
+    mine, theirs = run.summary.benchmark, reference.summary.benchmark
+    if (mine.name, mine.version) != (theirs.name, theirs.version):
+        raise ClbenchError(
+            f"the run is of {mine.name} version {mine.version}, the reference of {theirs.name} version "
+            f"{theirs.version}; only the same benchmark in the same version can be compared"
+        )
+    obstacle = not_exact(run.summary.provenance, reference.summary.provenance)
+    chosen: Literal["exact", "statistical"] = mode or ("statistical" if obstacle else "exact")
+    asked = "it was asked for" if mode else obstacle or "same versions, same type of processor"
+    found = _exact(run, reference) if chosen == "exact" else _statistical(run, reference, margin)
+    return Reproduction(
+        benchmark=mine.name, version=mine.version, mode=chosen, why=asked, margin=margin, findings=tuple(found)
+    )
+
+
+def not_exact(run: Mapping[str, Any], reference: Mapping[str, Any]) -> str:
+    """Why equal bits can't be asked for, by two provenances; empty if they can."""
+    here, there = run.get("libraries", {}), reference.get("libraries", {})
+    if other := sorted(name for name in {*here, *there} if here.get(name) != there.get(name)):
+        return f"other versions of {', '.join(other)}"
+    machines = run.get("machine", {}), reference.get("machine", {})
+    if machines[0].get("accelerators") or machines[1].get("accelerators"):
+        return "an accelerator does not give the same bits twice"
+    for part in ("processor", "instructions"):
+        if machines[0].get(part) != machines[1].get(part):
+            return f"another processor ({machines[0].get(part)} instead of {machines[1].get(part)})"
+    return ""
+
+
+def _exact(run: Measured, reference: Measured) -> Iterable[Finding]:
+    """Every value under the seeds that both have, by baseline and task."""
+    seeds = set(run.summary.benchmark.seeds) & set(reference.summary.benchmark.seeds)
+    if not seeds:
+        raise ClbenchError("run and reference have no seed in common; the exact mode compares value by value")
+    mine, theirs = _values(run.rows, seeds), _values(reference.rows, seeds)
+    groups: dict[tuple[str, str, str], list[Key]] = defaultdict(list)
+    for key in theirs:
+        row = dict(zip(COLUMNS, key, strict=False))
+        groups[str(row["protocol"]), str(row["baseline"]), str(row["task"])].append(key)
+    for (protocol, baseline, task), keys in groups.items():
+        yield _equal(_named(protocol, baseline), task, keys, mine, theirs)
+
+
+def _values(rows: Iterable[Row], seeds: set[int]) -> Values:
+    kept = (row for row in rows if row.seed in seeds)
+    return {tuple(getattr(row, column) for column in COLUMNS[:-1]): row.value for row in kept}
+
+
+def _named(protocol: str, baseline: str) -> str:
+    return f"transfer from {baseline}" if protocol == "transfer" else baseline
+
+
+def _equal(baseline: str, task: str, keys: Sequence[Key], mine: Values, theirs: Values) -> Finding:
+    absent = [key for key in keys if key not in mine]
+    if absent:
+        reason = f"the run lacks {len(absent)} of {len(keys)} measurements"
+        return _finding(baseline, task, "missing", reason)
+    other = [key for key in keys if mine[key] != theirs[key]]
+    if not other:
+        return _finding(baseline, task, "reproduced", f"{len(keys)} measurements equal to the bit", 0.0)
+    apart = [(mine[key] or 0.0) - (theirs[key] or 0.0) for key in other if key[-1] == "dice"]
+    reason = f"{len(other)} of {len(keys)} measurements differ"
+    return _finding(baseline, task, "drifted", reason, max(apart, key=abs, default=None))
+
+
+def _finding(baseline: str, number: str, verdict: Outcome, reason: str, difference: float | None = None) -> Finding:
+    return Finding(
+        baseline=baseline, number=number, verdict=verdict, difference=difference, interval=None, reason=reason
+    )
+
+
+def _statistical(run: Measured, reference: Measured, margin: float) -> Iterable[Finding]:
+    """Every baseline's tasks at the end and after their stage, and ACC, LA and BWT."""
+    mine, theirs = samples(run), samples(reference)
+    for (baseline, number), sample in theirs.items():
+        if (baseline, number) not in mine:
+            yield _finding(baseline, number, "missing", "the run has no such result")
+            continue
+        judged = non_inferior(mine[baseline, number], sample, margin)
+        yield Finding(
+            baseline=baseline, number=number, verdict=judged.verdict, difference=judged.difference,
+            interval=judged.interval, reason=judged.reason,
+        )  # fmt: skip
+
+
+def samples(measured: Measured) -> dict[tuple[str, str], Sample]:
+    """What can be held against a reference: baseline and number → its values by seed, task and case."""
+    found: dict[tuple[str, str], Sample] = {}
+    for entry in measured.summary.baselines:
+        rows = [row for row in measured.rows if (row.protocol, row.baseline) == (entry.protocol, entry.name)]
+        rows = [row for row in rows if row.trained_on == row.task or entry.protocol != "from-scratch"]
+        stages = len(measured.summary.benchmark.sequence) if entry.staged else None
+        found |= {(entry.name, number): sample for number, sample in _numbers(rows, stages).items() if sample}
+    return found
+
+
+def _numbers(rows: Sequence[Row], stages: int | None) -> dict[str, Sample]:
+    """The numbers of one baseline; ``stages`` is None where it does not learn one task after another."""
+    end = _cells(row for row in rows if stages is None or row.stage == stages)
+    found = {f"{task} {END}": _only(end, task) for task in _tasks(end)} | {"ACC": _by_seed(end)}
+    if stages is None:
+        return found
+    own = _cells(row for row in rows if row.task == row.trained_on.split("+")[-1])
+    early = _cells(row for row in rows if row.task == row.trained_on.split("+")[-1] and row.stage < stages)
+    found |= {f"{task} {OWN}": _only(own, task) for task in _tasks(own)}
+    return {**found, "LA": _by_seed(own), "BWT": _by_seed(_changes(end, early))}
+
+
+def _cells(rows: Iterable[Row]) -> Cells:
+    """Dice of each case by seed, order and task; a training that was measured on its way counts as it ended."""
+    cells: dict[tuple[int, int, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        cells[row.seed, row.order, row.task].append(row)
+    last = {key: max(row.epoch for row in found) for key, found in cells.items()}
+    return {key: case_dice([row for row in found if row.epoch == last[key]]) for key, found in cells.items()}
+
+
+def _tasks(cells: Cells) -> list[str]:
+    return list(dict.fromkeys(task for _, _, task in cells))
+
+
+def _only(cells: Cells, task: str) -> Sample:
+    return _by_seed({key: cases for key, cases in cells.items() if key[2] == task})
+
+
+def _changes(end: Cells, early: Cells) -> Cells:
+    """What every case of an earlier task gained or, negative, lost since its own stage."""
+    return {
+        key: {case: value - early[key][case] for case, value in end[key].items() if case in early[key]}
+        for key in early
+        if key in end
+    }
+
+
+def _by_seed(cells: Cells) -> Sample:
+    """The orders of one seed averaged, for they share its chance."""
+    found: dict[int, dict[str, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    for (seed, _, task), cases in cells.items():
+        for case, value in cases.items():
+            found[seed][task][case].append(value)
+    return {
+        seed: {task: {case: sum(v) / len(v) for case, v in cases.items()} for task, cases in by_task.items()}
+        for seed, by_task in found.items()
+    }

@@ -1,0 +1,83 @@
+"""A reference is kept, the unchanged tree reproduces it to the bit, and planted regressions are found."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+import clbench
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def reference(undisturbed: Any, tmp_path: Path) -> Path:
+    """What the undisturbed run measured, kept."""
+    said = undisturbed.program_in(tmp_path)("reference", undisturbed.folder, "--out", tmp_path / "reference")
+    assert said.code == 0, said.err
+    assert "seeds (0,)" in said.out
+    return tmp_path / "reference"
+
+
+def test_an_unchanged_run_reproduces_its_reference_to_the_bit(undisturbed: Any, reference: Path) -> None:
+    said = undisturbed.program_in(reference.parent)("compare", undisturbed.folder, reference)
+    assert said.code == 0, said.err
+    assert "to the bit" in said.out
+    assert "drifted" not in said.out
+
+
+def test_a_changed_strength_is_found_where_it_is_and_nowhere_else(
+    undisturbed: Any, reference: Path, tmp_path: Path, small_suite: Path
+) -> None:
+    suite = Path(shutil.copytree(small_suite, tmp_path / "suite"))
+    card = Path(clbench.__file__).parents[2] / "baselines" / "ewc.yaml"
+    (suite / "baselines").mkdir()
+    (suite / "baselines" / "ewc.yaml").write_text(card.read_text().replace("strength: 0.03", "strength: 3.0"))
+    store = shutil.copytree(undisturbed.store, tmp_path / "store")
+    program = undisturbed.program_in(tmp_path)
+    assert program("run", "small", "--suite", suite, "--store", store, "--out", tmp_path / "run").code == 0
+    said = program("compare", tmp_path / "run", reference, "--junit", tmp_path / "junit.xml")
+    assert said.code == 1
+    suite_of_tests = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    failed = {case.get("classname") for case in suite_of_tests if case.find("failure") is not None}
+    assert failed == {"ewc"}
+
+
+def test_a_broken_augmentation_is_found(undisturbed: Any, reference: Path, tmp_path: Path, small_suite: Path) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(Path(clbench.__file__).parent, source / "clbench")
+    for folder in ("tasks", "baselines", "benchmark"):
+        shutil.copytree(Path(clbench.__file__).parents[2] / folder, source / "clbench" / "shipped" / folder)
+    parts = source / "clbench" / "nnunet" / "parts.py"
+    whole = "axes if mirror else ()"
+    assert whole in parts.read_text()
+    parts.write_text(parts.read_text().replace(whole, "axes"))  # mirrors although the definition says not to
+    program = type(undisturbed.program_in(tmp_path))(tmp_path, source)
+    said = program("run", "small", "--suite", small_suite, "--store", tmp_path / "store", "--out", tmp_path / "run")
+    assert said.code == 0, said.err
+    said = program("compare", tmp_path / "run", reference)
+    assert said.code == 1
+    assert "finetune" in said.out
+
+
+def test_reproduce_runs_and_says_what_it_can_not_judge(undisturbed: Any, small_suite: Path, tmp_path: Path) -> None:
+    store = shutil.copytree(undisturbed.store, tmp_path / "store")
+    program = undisturbed.program_in(tmp_path)
+    words = ("reproduce", "small", "seven-organs", "--suite", small_suite, "--store", store)
+    said = program(*words)
+    assert said.code == 0, said.err
+    assert "small         run, and no reference to hold it against" in said.out
+    assert "seven-organs  not run: " in said.out
+    assert program(*words, "--strict").code == 1
+
+
+def test_a_folder_that_is_no_run_and_a_bad_list_of_seeds_are_refused(undisturbed: Any, tmp_path: Path) -> None:
+    program = undisturbed.program_in(tmp_path)
+    said = program("compare", tmp_path, undisturbed.folder)
+    assert (said.code, "no summary.json in it" in said.err) == (4, True)
+    said = program("run", "ci", "--seeds", "0,x")
+    assert (said.code, "no list of whole numbers" in said.err) == (2, True)

@@ -1,0 +1,149 @@
+"""The report's page in a real browser: it opens from disk, asks for nothing, sorts, filters and shows its rows."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
+
+from clbench.report.page.write import write_page
+from clbench.report.write import write_report
+from clbench.results import Row, Summary
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+QUIET = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1200,900",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    """A headless Chromium; skipped where Debian's packages chromium and chromium-driver are not installed."""
+    if CHROMIUM is None or DRIVER is None:
+        pytest.skip("needs a browser: apt-get install chromium chromium-driver")
+    options = ChromeOptions()
+    options.binary_location = CHROMIUM
+    profile: Path = tmp_path_factory.mktemp("profile")
+    for argument in (*QUIET, f"--user-data-dir={profile}"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = Chrome(options=options, service=ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def page(
+    browser: Chrome, toy: Callable[..., Summary], toy_rows: Callable[..., list[Row]], tmp_path: Path
+) -> Chrome:
+    """The toy benchmark's page, two seeds, one inert baseline and one hole, opened from disk."""
+    absent = (("finetune", 3),)
+    summary = toy(seeds=(0, 1), absent=absent, reason="the <b>disk</b> was full")
+    whole = write_report(tmp_path, summary, {"revision": "abc", "command": "clbench run toy"})
+    write_page(tmp_path, whole, toy_rows((0, 1), absent))
+    browser.get_log("browser")
+    browser.get_log("performance")
+    browser.get((tmp_path / "report.html").as_uri())
+    return browser
+
+
+def test_the_page_opens_without_a_word_on_the_console_and_asks_for_nothing(page: Chrome, tmp_path: Path) -> None:
+    assert page.get_log("browser") == []
+    messages = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
+    asked = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+    assert set(asked) <= {(tmp_path / "report.html").as_uri()}
+    assert "http" not in "".join(url for url in asked)
+
+
+def test_the_first_screen_says_what_was_compared_and_what_came_out(page: Chrome) -> None:
+    head = page.find_element(By.TAG_NAME, "header")
+    for words in ("A toy", "seeds 0, 1", "mini-liver", "mini-lung", "mini-spleen", "ewc[strength=0.1]"):
+        assert words in head.text
+    assert head.rect["height"] < 900
+
+
+def test_a_click_on_a_columns_head_sorts_by_its_numbers_and_another_turns_it_round(page: Chrome) -> None:
+    table = page.find_element(By.CSS_SELECTOR, "#dice table")
+    head = table.find_element(By.CSS_SELECTOR, "thead th:nth-child(2) button")
+
+    def order() -> list[float]:
+        cells = table.find_elements(By.CSS_SELECTOR, "tbody td:nth-child(2)")
+        return [float(value) for cell in cells if (value := cell.get_attribute("data-value"))]
+
+    head.click()
+    assert order() == sorted(order())
+    assert len(order()) >= 4
+    head.click()
+    assert order() == sorted(order(), reverse=True)
+
+
+def test_the_filter_hides_the_lines_of_all_other_baselines(page: Chrome) -> None:
+    page.find_element(By.ID, "filter").send_keys("blip")
+    shown = {line.get_attribute("data-baseline") for line in page.find_elements(By.CSS_SELECTOR, "[data-baseline]")
+             if line.is_displayed()}  # fmt: skip
+    assert shown == {"blip_strict"}
+
+
+def test_a_number_shows_the_measurements_that_it_is_the_mean_of(page: Chrome) -> None:
+    cell = page.find_element(By.CSS_SELECTOR, '#dice tr[data-baseline="blip_strict"] td:nth-child(2) a')
+    page.execute_script("arguments[0].click()", cell)
+    dialog = page.find_element(By.TAG_NAME, "dialog")
+    WebDriverWait(page, 10).until(lambda _: dialog.is_displayed())
+    head = column_names(page)
+    lines = [[td.text for td in line.find_elements(By.TAG_NAME, "td")]
+             for line in page.find_elements(By.CSS_SELECTOR, "dialog tbody tr")]  # fmt: skip
+    assert len(lines) == 4, "two cases under two seeds"
+    values = [float(line[head.index("value")]) for line in lines]
+    assert sum(values) / 4 == pytest.approx(0.1 + 0.015625 / 2, abs=1e-5)
+    assert {line[head.index("stage")] for line in lines} == {"3"}
+
+
+def column_names(page: Chrome) -> list[str]:
+    return [th.text for th in page.find_elements(By.CSS_SELECTOR, "dialog thead th")]
+
+
+def test_an_inert_baseline_is_stamped_and_a_hole_is_no_zero(page: Chrome) -> None:
+    line = page.find_element(By.CSS_SELECTOR, '#overview tr[data-baseline="blip_strict"]')
+    assert "INERT" in line.text
+    hole = page.find_element(By.CSS_SELECTOR, '#overview tr[data-baseline="finetune"]')
+    assert "–" in hole.text
+    assert "0.000" not in hole.text
+
+
+def test_what_others_wrote_is_shown_as_text_and_never_run(page: Chrome) -> None:
+    assert "the <b>disk</b> was full" in page.find_element(By.ID, "missing").text
+
+
+@pytest.mark.parametrize("width", [1200, 420])
+def test_the_page_is_never_wider_than_its_window(page: Chrome, width: int) -> None:
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                         {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600})  # fmt: skip
+    wide = page.execute_script("return document.documentElement.scrollWidth")
+    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert wide <= width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_stand_out_from_the_paper_in_light_and_dark(page: Chrome, scheme: str) -> None:
+    wanted = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", wanted)
+    ink, paper = page.execute_script(
+        "const s = getComputedStyle(document.body); return [s.color, s.backgroundColor]"
+    )
+    light, dark = sorted((luminance(ink), luminance(paper)), reverse=True)
+    assert (light + 0.05) / (dark + 0.05) > 7
+    assert (luminance(paper) > 0.5) == (scheme == "light")
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of ``rgb(r, g, b)``, by WCAG 2."""
+    parts = [int(part) / 255 for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
+    linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

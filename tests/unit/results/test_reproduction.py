@@ -1,0 +1,139 @@
+"""Holding a run against a reference: bits where bits can be asked for, seeds and cases where they can't."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import pytest
+
+from clbench.errors import ClbenchError
+from clbench.report.reproduction import junit, markdown, text
+from clbench.results import BaselineInfo, BenchmarkInfo, Row, summarise
+from clbench.results.reproduction import Measured, Reproduction, not_exact, reproduction
+
+TASKS = ("liver", "spleen")
+CASES = [f"case{number:02d}" for number in range(40)]
+HERE = {"libraries": {"torch": "2.13.0"}, "machine": {"processor": "a", "instructions": "avx2", "accelerators": []}}
+THERE = {**HERE, "machine": {**HERE["machine"], "processor": "b"}}
+
+
+def rows(seeds: Sequence[int], fall: float, version: int = 1) -> Iterator[Row]:
+    """Fine-tuning on two tasks; in the end every Dice is lower by ``fall``; chance depends on seed and case alone."""
+    for seed in seeds:
+        chance = random.Random(seed)
+        shift = chance.gauss(0, 0.01)
+        for stage, task in ((1, "liver"), (2, "liver"), (2, "spleen")):
+            for case in CASES:
+                dice = 0.8 + shift + chance.gauss(0, 0.02) - (fall if stage == 2 else 0) - (0.2 if stage == 2 else 0)
+                place = ("toy", version, "continual", "finetune", seed, 1, stage, TASKS[stage - 1], 1.0, 25, task)
+                yield Row(*place, case, "organ", "dice", dice)
+
+
+def measured(seeds: Sequence[int], fall: float = 0.0, version: int = 1, provenance: object = HERE) -> Measured:
+    found = tuple(rows(seeds, fall, version))
+    info = BenchmarkInfo(
+        "toy", version, "A toy", TASKS, (), tuple(seeds), (BaselineInfo("finetune", "fine-tuning"),), (), (TASKS,)
+    )
+    summary = summarise(info, found, (), {}).model_copy(update={"provenance": provenance})
+    return Measured(summary, found)
+
+
+def verdicts(found: Reproduction) -> dict[str, str]:
+    return {finding.number: finding.verdict for finding in found.findings}
+
+
+def test_on_the_same_machine_equal_rows_are_reproduced_to_the_bit_with_one_seed() -> None:
+    found = reproduction(measured((3,)), measured((1, 2, 3)), 0.02)
+    assert found.mode == "exact"
+    assert verdicts(found) == {"liver": "reproduced", "spleen": "reproduced"}
+
+
+def test_on_the_same_machine_one_other_bit_is_a_drift() -> None:
+    run = measured((1,))
+    last = replace(run.rows[-1], value=(run.rows[-1].value or 0) + 2**-40)
+    found = reproduction(Measured(run.summary, (*run.rows[:-1], last)), measured((1, 2)), 0.02)
+    assert verdicts(found) == {"liver": "reproduced", "spleen": "drifted"}
+    assert found.verdict == "drifted"
+    assert "1 of 40 measurements differ" in text(found)
+
+
+def test_a_measurement_that_the_run_lacks_is_missing_and_no_zero() -> None:
+    run = measured((1,))
+    found = reproduction(Measured(run.summary, run.rows[:-1]), measured((1,)), 0.02)
+    assert verdicts(found)["spleen"] == "missing"
+    assert found.findings[-1].difference is None
+
+
+def test_the_exact_mode_needs_a_seed_that_both_have() -> None:
+    with pytest.raises(ClbenchError, match="no seed in common"):
+        reproduction(measured((1,)), measured((2,)), 0.02)
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        (THERE, "another processor"),
+        ({**HERE, "libraries": {"torch": "2.14.0"}}, "other versions of torch"),
+        ({**HERE, "machine": {**HERE["machine"], "accelerators": ["H100"]}}, "an accelerator"),
+        ({**HERE, "machine": {**HERE["machine"], "instructions": "avx512f"}}, "another processor"),
+    ],
+)
+def test_bits_are_not_asked_for_where_they_can_not_be_equal(other: dict[str, object], why: str) -> None:
+    assert not_exact(HERE, HERE) == ""
+    assert why in not_exact(other, HERE)
+
+
+def test_elsewhere_one_seed_gives_no_verdict() -> None:
+    found = reproduction(measured((1,), provenance=THERE), measured((1, 2, 3, 4, 5)), 0.02)
+    assert found.mode == "statistical"
+    assert set(verdicts(found).values()) == {"inconclusive"}
+    assert found.verdict == "inconclusive"
+
+
+def test_elsewhere_seeds_and_cases_tell_what_came_out_again_and_what_fell() -> None:
+    reference = measured((1, 2, 3, 4, 5))
+    same = reproduction(measured((1, 2, 3, 4, 5), provenance=THERE), reference, 0.02)
+    assert set(verdicts(same).values()) == {"reproduced"}
+    fallen = reproduction(measured((1, 2, 3, 4, 5), fall=0.05, provenance=THERE), reference, 0.02)
+    assert verdicts(fallen) == {
+        "liver at the end": "drifted", "spleen at the end": "drifted", "liver after its stage": "reproduced",
+        "spleen after its stage": "drifted", "ACC": "drifted", "LA": "drifted", "BWT": "drifted",
+    }  # fmt: skip
+    change = next(one for one in fallen.findings if one.number == "BWT")
+    assert change.difference == pytest.approx(-0.05)
+
+
+def test_bwt_is_taken_from_the_earlier_tasks_alone() -> None:
+    reference = measured((1, 2, 3))
+    better = tuple(
+        replace(row, value=(row.value or 0) + 0.1) if row.task == "spleen" else row for row in reference.rows
+    )
+    found = reproduction(Measured(reference.summary, better), reference, 0.02, "statistical")
+    change = next(one for one in found.findings if one.number == "BWT")
+    assert change.difference == 0
+
+
+def test_different_versions_of_a_benchmark_are_never_compared() -> None:
+    with pytest.raises(ClbenchError, match=r"toy version 2, the reference of toy version 1"):
+        reproduction(measured((1,), version=2), measured((1,)), 0.02)
+
+
+def test_junit_fails_what_drifted_and_skips_what_is_open() -> None:
+    fallen = reproduction(measured((1, 2, 3, 4, 5), fall=0.05, provenance=THERE), measured((1, 2, 3, 4, 5)), 0.02)
+    suite = ElementTree.fromstring(junit(fallen))
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("7", "6", "0")
+    failed = {case.get("name") for case in suite if case.find("failure") is not None}
+    assert "ACC" in failed
+    assert "liver after its stage" not in failed
+    open_ = reproduction(measured((1,), provenance=THERE), measured((1, 2, 3)), 0.02)
+    assert ElementTree.fromstring(junit(open_)).get("skipped") == "7"
+
+
+def test_the_terminal_shows_what_is_not_simply_reproduced_and_markdown_shows_all() -> None:
+    fallen = reproduction(measured((1, 2, 3, 4, 5), fall=0.05, provenance=THERE), measured((1, 2, 3, 4, 5)), 0.02)
+    assert "liver after its stage" not in text(fallen)
+    assert "6 drifted, 1 reproduced" in text(fallen)
+    assert "liver after its stage" in markdown(fallen)
