@@ -66,6 +66,7 @@ def plan_command(
     click.echo(_estimate(plan, done))
     for line in _resources(plan, done, costs, network, step):
         click.echo(line)
+    click.echo(f"what the tasks lose by sharing one plan: clbench preflight {benchmark}")
     if lacking := lacking_words(plan.resolved.tasks.values(), places.datasets):
         click.echo(f"\n{lacking}\n`clbench run` would end with exit code 4 at once")
 

@@ -103,9 +103,10 @@ def liver(tiny_run, tmp_path, monkeypatch):
     monkeypatch.setenv("nnUNet_n_proc_DA", "1")
     images = [raw / "imagesTr" / f"{name}_0000.nii" for name in task.train]
     labels = [raw / "labelsTr" / f"{name}.nii" for name in task.train]
+    scheme = LabelScheme({"any": (1, 2)}, {"liver": 1, "tumour": 2})
     cases = tuple(
         fingerprint_case(
-            read_case([str(image)], str(label), description, LabelScheme({"any": (1, 2)}, {"liver": 1, "tumour": 2})), 500
+            read_case([str(image)], str(label), description, scheme), 500
         )
         for image, label in zip(images, labels, strict=True)
     )
