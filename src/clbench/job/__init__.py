@@ -11,7 +11,7 @@ from pathlib import Path
 from clbench.disk import last_straw, writing_to
 from clbench.errors import ClbenchError, CorruptArtifact
 from clbench.plan import Job, Plan
-from clbench.plan.expand import code_of
+from clbench.plan.code import code_of
 from clbench.store import JobFolder, Json, Store
 
 __all__ = ["is_done", "main", "preload"]

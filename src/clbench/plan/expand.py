@@ -13,67 +13,15 @@ from clbench.data.dataset import RawDataset
 from clbench.definitions.models import Resolved, Variant
 from clbench.definitions.protocols import Schedule, tuned
 from clbench.definitions.sections import NewHead
-from clbench.identity import library_versions, package_files, sources_digest
+from clbench.identity import library_versions, package_files
 from clbench.plan.cases import known_cases
+from clbench.plan.code import code_of, evaluation_code, prepare_code, training_code
 from clbench.plan.policy import plan_policy
 from clbench.plan.records import Job, Plan, PrepareSpec, StageSpec, Use
 from clbench.store import digest, file_digest
 
-PREPARE_CODE = (
-    "data/*.py",
-    "nnunet/labels.py",
-    "nnunet/lowres.py",
-    "nnunet/planning.py",
-    "nnunet/preprocessing.py",
-    "nnunet/reading.py",
-    "nnunet/resampling.py",
-    "nnunet/unification.py",
-    "job/case_work.py",
-    "job/cases.py",
-    "job/fingerprints.py",
-    "job/prepare.py",
-    "job/prepared.py",
-)
-TRAINING_CODE = (
-    "training/*.py",
-    "network/*.py",
-    "nnunet/parts.py",
-    "nnunet/loader.py",
-    "nnunet/checkpoint.py",
-    "nnunet/pretrained.py",
-    "nnunet/fitting.py",
-    "methods/base.py",
-    "job/assembly.py",
-    "job/method.py",
-    "job/selection.py",
-    "job/start.py",
-    "job/train.py",
-    "job/trainee.py",
-)
-EVALUATION_CODE = ("evaluation/*.py", "nnunet/prediction.py", "nnunet/resampling.py", "job/evaluate.py")
-
 SLOWER = {"gpm": 1.2, "lwf": 1.3, "mib": 1.3, "pseudo_labels": 1.4, "der": 1.7, "plop": 1.9, "agem": 2.0}
 """A step's cost beside fine-tuning's, where a method's is more (docs/performance.md)."""
-
-
-def prepare_code() -> str:
-    """Digest of the code that prepares data."""
-    return sources_digest(*package_files(*PREPARE_CODE))
-
-
-def training_code(method_file: Path) -> str:
-    """Digest of the code that trains a stage with a method."""
-    return sources_digest(*package_files(*TRAINING_CODE), method_file)
-
-
-def evaluation_code() -> str:
-    """Digest of the code that evaluates a stage."""
-    return sources_digest(*package_files(*EVALUATION_CODE))
-
-
-def code_of(kind: str, method_file: str) -> str:
-    """Digest of all the code that does a job."""
-    return prepare_code() if kind == "prepare" else digest([training_code(Path(method_file)), evaluation_code()])
 
 
 def make_plan(resolved: Resolved, store: Path, datasets: Mapping[str, RawDataset] | None = None) -> Plan:
