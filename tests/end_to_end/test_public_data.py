@@ -124,9 +124,8 @@ def test_two_folders_draw_the_same_cases(suite: Path, tmp_path: Path) -> None:
     )
 
     drawn = here.jobs[0].spec["splits"]
-    assert {task: (len(cases["train"]), len(cases["val"])) for task, cases in drawn.items()} == {
-        task: (4, 1) for task in ("msd-liver", "kits21", "mine", "msd-hepaticvessel")
-    }
+    assert set(drawn) == {"msd-liver", "kits21", "mine", "msd-hepaticvessel"}
+    assert {(len(cases["train"]), len(cases["val"])) for cases in drawn.values()} == {(4, 1)}
     assert there.jobs[0].spec["splits"] == drawn
     assert [job.id for job in there.jobs] == [job.id for job in here.jobs]
 
