@@ -11,6 +11,7 @@ from clbench import __version__
 COMMANDS = {
     "list": ("shows", "Name the benchmarks, tasks, baselines and methods."),
     "show": ("shows", "Print the file of a benchmark, task, baseline or method."),
+    "new": ("new", "Write a benchmark of your own datasets, a task, a baseline or a method to go on from."),
     "validate": ("shows", "Check definitions and report everything that is wrong with them."),
     "test-method": ("conformance", "Train a method on a tiny benchmark and check what every method must keep."),
     "doctor": ("doctor", "Check this machine: versions, cores, memory, disk, accelerator, anatomy."),

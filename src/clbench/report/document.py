@@ -10,6 +10,7 @@ from typing import Any
 from clbench.report.account_tables import missing_table
 from clbench.report.comparison_tables import ranking_table
 from clbench.report.dice_tables import final_table, stage_table
+from clbench.report.label_tables import transfer_label_tables
 from clbench.report.render import HOLE, TERMINAL_WIDTH, markdown, terminal
 from clbench.report.table import Table, several_orders, stamped
 from clbench.report.tables import all_tables
@@ -33,7 +34,7 @@ def terminal_report(summary: Summary) -> str:
     """What a run prints last: final Dice, ranks, per-stage Dice, transfer, then how far the numbers reach."""
     info = summary.benchmark
     sequence = () if info.whole else (final_table(summary), ranking_table(summary), stage_table(summary))
-    shown = [*sequence, *transfer_tables(summary), missing_table(summary)]
+    shown = [*sequence, *transfer_tables(summary), *transfer_label_tables(summary), missing_table(summary)]
     head = f"{info.title}\n{info.name} v{info.version} · {seeds_words(info.seeds)}\n"
     if several_orders(summary):
         head += "".join(f"order {number}: {words}\n" for number, words in _numbered_orders(info))

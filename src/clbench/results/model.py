@@ -122,6 +122,17 @@ class TransferPoint(Model):
     """Pairs of case and label without a Dice (reference and prediction empty), over all replicates."""
 
 
+class LabelTransfer(Model):
+    """The learning curves of one label of a held-out task that has several."""
+
+    target: str
+    """The held-out task."""
+    label: str
+    """The label."""
+    points: tuple[TransferPoint, ...]
+    """Its curves, made of this label's Dice and volumes alone."""
+
+
 class Cost(Model):
     """What one baseline cost in one protocol, all stages together; a replicate that lacks a stage is left out."""
 
@@ -237,6 +248,8 @@ class Summary(Model):
     """Mean reference volume of a validation case in ml, by task."""
     transfer: tuple[TransferPoint, ...]
     """Learning curves on the held-out tasks."""
+    transfer_by_label: tuple[LabelTransfer, ...] = ()
+    """The same for each label of the held-out tasks that have several."""
     costs: tuple[Cost, ...]
     """Costs by protocol and baseline."""
     evidence: tuple[Evidence, ...]

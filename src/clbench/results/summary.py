@@ -9,6 +9,7 @@ from typing import NamedTuple
 from clbench.errors import ClbenchError
 from clbench.results.accounts import costs, evidence
 from clbench.results.continual import average_accuracy, gap_closed
+from clbench.results.labels import label_transfer, with_label_intervals
 from clbench.results.matrix import reference_ml
 from clbench.results.model import BaselineSummary, Metrics, Missing, Stat, Summary, TransferPoint
 from clbench.results.records import STAGED, BaselineInfo, BenchmarkInfo, Hole, Replicate, StageRecord
@@ -68,6 +69,7 @@ def summarise(
         baselines=_baselines(info, scores, {entry.baseline for entry in proof if entry.inert}),
         reference_ml=_reference_volumes(info, table),
         transfer=_transfer(info, table, holes),
+        transfer_by_label=label_transfer(table, info.targets, _tuned(info, table, holes), info.seeds),
         costs=costs(records, info, {hole[:4] for hole in holes}),
         evidence=proof,
         missing=tuple(_missing(hole, holes[hole]) for hole in sorted(holes)),
@@ -88,6 +90,7 @@ def _how_sure(bare: Summary, scores: Mapping[str, ByReplicate], rows: Sequence[R
         update={
             "baselines": with_intervals(info, bare.baselines, scores, resampling),
             "transfer": transfer_with_intervals(bare.transfer, rows, info, resampling),
+            "transfer_by_label": with_label_intervals(bare.transfer_by_label, rows, info, resampling),
             "differences": differences,
             "ranks": ranks,
         }
@@ -237,8 +240,12 @@ def _reference_volumes(info: BenchmarkInfo, rows: Iterable[Row]) -> dict[str, fl
 
 
 def _transfer(info: BenchmarkInfo, rows: Sequence[Row], holes: Collection[Hole]) -> tuple[TransferPoint, ...]:
+    return transfer_points(rows, info.targets, _tuned(info, rows, holes), info.seeds)
+
+
+def _tuned(info: BenchmarkInfo, rows: Sequence[Row], holes: Collection[Hole]) -> list[str]:
+    """The backbones that have a curve, or should have one, in display order."""
     found = {row.baseline for row in rows if row.protocol == "transfer"}
     expected = found | {hole.baseline for hole in holes if hole.protocol == "transfer"}
     order = dict.fromkeys(("from-scratch", *info.tuned, *(baseline.name for baseline in info.baselines)))
-    shown = [name for name in order if name in expected]
-    return transfer_points(rows, info.targets, shown, info.seeds)
+    return [name for name in order if name in expected]
