@@ -30,6 +30,7 @@ from clbench.definitions.sections import (
     Evaluation,
     Heads,
     Iterations,
+    Metrics,
     NewHead,
     Optimizer,
     PlansFrom,
@@ -103,6 +104,9 @@ class Benchmark(Record):
     """How long it is trained."""
     sample: Sample = Sample()
     """Which cases are used."""
+    metrics: Metrics = ("dice",)
+    """What is measured of a case: Dice, and if asked for the normalised surface Dice (``nsd``) within the task's
+    ``tolerance_mm`` and the 95 % Hausdorff distance (``hd95``)."""
     protocols: Protocols
     """What is run."""
     seeds: tuple[Natural, ...] = Field(min_length=1)

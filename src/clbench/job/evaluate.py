@@ -70,8 +70,10 @@ def _case(trainee: Trainee, network: MultiHeadNetwork, library: CaseLibrary, tas
     )
     prediction = own_labels(torch.from_numpy(labels), network.channels(head)).numpy()
     reference = prepared.reference_label(case)
-    voxel_ml = float(np.prod(properties["spacing"])) / 1000
-    for m in measure_case(prediction, reference, prepared.labels, voxel_ml):
+    asked = trainee.job.asked
+    for m in measure_case(
+        prediction, reference, prepared.labels, properties["spacing"], asked.metrics, asked.tolerances.get(task)
+    ):
         yield {"label": m.label, "metric": m.metric, "value": m.value}
 
 

@@ -16,7 +16,7 @@ from clbench.definitions.sections import NewHead
 from clbench.identity import library_versions, package_files, sources_digest
 from clbench.plan.cases import known_cases
 from clbench.plan.policy import plan_policy
-from clbench.plan.records import Job, Plan, PrepareSpec, StageSpec, Use
+from clbench.plan.records import Asked, Job, Plan, PrepareSpec, StageSpec, Use
 from clbench.store import digest, file_digest
 
 PREPARE_CODE = (
@@ -240,15 +240,23 @@ class _Planner:
         asked = evaluate or spec.so_far
         known = self.jobs.get(job_id)
         everything = tuple(dict.fromkeys((*(known.evaluate if known else ()), *asked)))
+        beyond = self._asked(everything)
         self.jobs[job_id] = Job(
             id=job_id, kind="stage", parents=parents, title=known.title if known else _title(spec, who),
             seconds=self._seconds(spec, everything), spec=spec.model_dump(mode="json"),
             code=code_of("stage", str(file)), method_file=str(file), evaluate=everything,
             start=str(start or ""),
             evaluate_with=self.benchmark.evaluate_with,
-            evaluation=digest([everything, self.benchmark.evaluate_with, evaluation_code()])[:12],
+            asked=beyond,
+            evaluation=digest([everything, self.benchmark.evaluate_with, evaluation_code(), *_more(beyond)])[:12],
         )  # fmt: skip
         return job_id
+
+    def _asked(self, tasks: tuple[str, ...]) -> Asked:
+        """What the definition asks of every evaluation, with what the cards of its tasks say for it."""
+        metrics, cards = self.benchmark.metrics, self.resolved.tasks
+        tolerances = {task: cards[task].tolerance_mm for task in tasks} if "nsd" in metrics else {}
+        return Asked(metrics=metrics, tolerances=tolerances)
 
     def _add_prepare(self) -> str:
         spec = PrepareSpec(
@@ -306,6 +314,11 @@ def _scheduled(spec: StageSpec, schedule: Schedule) -> StageSpec:
     snapshots = tuple(epoch for epoch in spec.snapshots if epoch < last)
     update |= {"head_first": schedule.head_first, "freeze": schedule.freeze, "snapshots": snapshots}
     return spec.model_copy(update=update)
+
+
+def _more(asked: Asked) -> list[Any]:
+    """What is asked of an evaluation beyond the usual; what asks for nothing more is no other evaluation."""
+    return [asked.model_dump(mode="json", exclude_defaults=True)] if asked != Asked() else []
 
 
 def _embedded(spec: PrepareSpec) -> bool:

@@ -10,7 +10,7 @@ from clbench.errors import ClbenchError
 from clbench.results.accounts import costs, evidence
 from clbench.results.continual import average_accuracy, gap_closed
 from clbench.results.matrix import reference_ml
-from clbench.results.model import BaselineSummary, Metrics, Missing, Stat, Summary, TransferPoint
+from clbench.results.model import BaselineSummary, Metrics, Missing, Stat, Summary, SurfaceReading, TransferPoint
 from clbench.results.records import STAGED, BaselineInfo, BenchmarkInfo, Hole, Replicate, StageRecord
 from clbench.results.rows import Row
 from clbench.results.scores import (
@@ -25,6 +25,7 @@ from clbench.results.scores import (
     reading,
     staged_metrics,
 )
+from clbench.results.surfaces import surface_readings
 from clbench.results.transfer import transfer_points
 
 
@@ -71,6 +72,7 @@ def summarise(
         costs=costs(records, info, {hole[:4] for hole in holes}),
         evidence=proof,
         missing=tuple(_missing(hole, holes[hole]) for hole in sorted(holes)),
+        surfaces=_surfaces(info, places),
     )
     return _how_sure(bare, scores, table)
 
@@ -92,6 +94,16 @@ def _how_sure(bare: Summary, scores: Mapping[str, ByReplicate], rows: Sequence[R
             "ranks": ranks,
         }
     )
+
+
+def _surfaces(info: BenchmarkInfo, places: RowsByPlace) -> tuple[SurfaceReading, ...]:
+    own = {entry.name: entry.protocol for entry in info.baselines}
+    found = {
+        (place.baseline, Replicate(place.seed, place.order)): rows
+        for place, rows in places.items()
+        if own.get(place.baseline) == place.protocol
+    }
+    return surface_readings(info, found)
 
 
 def _cases(info: BenchmarkInfo, rows: Sequence[Row]) -> dict[str, list[str]]:
