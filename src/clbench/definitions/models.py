@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -107,6 +108,8 @@ class Benchmark(Record):
     metrics: Metrics = ("dice",)
     """What is measured of a case: Dice, and if asked for the normalised surface Dice (``nsd``) within the task's
     ``tolerance_mm`` and the 95 % Hausdorff distance (``hd95``)."""
+    predictions: Literal["keep"] | None = None
+    """``keep``: the predicted label maps of all reported cases stay in the store, for pictures and viewers."""
     protocols: Protocols
     """What is run."""
     seeds: tuple[Natural, ...] = Field(min_length=1)

@@ -10,6 +10,7 @@ import torch
 from clbench.evaluation.metrics import measure_case
 from clbench.evaluation.sliding_window import predict_logits
 from clbench.job.assembly import take_over
+from clbench.job.predictions import discard_predictions, keep_prediction
 from clbench.job.progress import Progress
 from clbench.job.train import snapshot_name
 from clbench.job.trainee import Trainee, load_model
@@ -36,11 +37,13 @@ def evaluate(trainee: Trainee, progress: Progress) -> list[Json]:
     folders = {task: trainee.prepared.tasks[task].preprocessed for task in trainee.job.evaluate}
     library = CaseLibrary(folders)
     measurements: list[Json] = []
+    discard_predictions(trainee.folder)
     for epoch, name in models:
         network = load_network(trainee, name)
         for task in trainee.job.evaluate:
             for case in trainee.prepared.tasks[task].val:
-                for row in _case(trainee, network, library, task, case):
+                keep = trainee.job.asked.predictions and epoch == spec.epochs
+                for row in _case(trainee, network, library, task, case, keep):
                     measurements.append({"epoch": epoch, "task": task, "case": case, **row})
                 progress.advance(f"evaluating {task}")
     return measurements
@@ -59,7 +62,9 @@ def load_network(trainee: Trainee, name: str) -> MultiHeadNetwork:
     return network.place(trainee.device, trainee.memory_format).eval()
 
 
-def _case(trainee: Trainee, network: MultiHeadNetwork, library: CaseLibrary, task: str, case: str) -> Iterator[Json]:
+def _case(
+    trainee: Trainee, network: MultiHeadNetwork, library: CaseLibrary, task: str, case: str, keep: bool
+) -> Iterator[Json]:  # fmt: skip
     """Predict one case and measure it; in a joined softmax a task's own classes, whichever head is asked for."""
     prepared = trainee.prepared.tasks[task]
     own = network.layout == "joined" or trainee.job.evaluate_with == "own"
@@ -70,6 +75,8 @@ def _case(trainee: Trainee, network: MultiHeadNetwork, library: CaseLibrary, tas
     )
     prediction = own_labels(torch.from_numpy(labels), network.channels(head)).numpy()
     reference = prepared.reference_label(case)
+    if keep:
+        keep_prediction(trainee.folder, task, case, prediction, properties)
     asked = trainee.job.asked
     for m in measure_case(
         prediction, reference, prepared.labels, properties["spacing"], asked.metrics, asked.tolerances.get(task)

@@ -50,7 +50,14 @@ TRAINING_CODE = (
     "job/train.py",
     "job/trainee.py",
 )
-EVALUATION_CODE = ("evaluation/*.py", "nnunet/prediction.py", "nnunet/resampling.py", "job/evaluate.py")
+EVALUATION_CODE = (
+    "evaluation/*.py",
+    "nnunet/prediction.py",
+    "nnunet/resampling.py",
+    "nnunet/writing.py",
+    "job/evaluate.py",
+    "job/predictions.py",
+)
 
 SLOWER = {"gpm": 1.2, "lwf": 1.3, "mib": 1.3, "pseudo_labels": 1.4, "der": 1.7, "plop": 1.9, "agem": 2.0}
 """A step's cost beside fine-tuning's, where a method's is more (docs/performance.md)."""
@@ -256,7 +263,7 @@ class _Planner:
         """What the definition asks of every evaluation, with what the cards of its tasks say for it."""
         metrics, cards = self.benchmark.metrics, self.resolved.tasks
         tolerances = {task: cards[task].tolerance_mm for task in tasks} if "nsd" in metrics else {}
-        return Asked(metrics=metrics, tolerances=tolerances)
+        return Asked(metrics=metrics, tolerances=tolerances, predictions=self.benchmark.predictions == "keep")
 
     def _add_prepare(self) -> str:
         spec = PrepareSpec(

@@ -163,6 +163,8 @@ class Asked(_Record):
     """What is measured of a case."""
     tolerances: dict[str, float] = {}
     """Where ``nsd`` is measured, the distance in mm that it forgives, by task."""
+    predictions: bool = False
+    """Whether the predicted label maps are kept."""
 
 
 class Job(_Record):
