@@ -15,10 +15,11 @@ from clbench.definitions.catalogue import Catalogue
 from clbench.definitions.places import DataPlaces
 from clbench.definitions.resolve import resolve
 from clbench.disk import make_folder, writing_to
-from clbench.errors import CorruptArtifact, MissingEnvironment
+from clbench.errors import ClbenchError, CorruptArtifact, MissingEnvironment
 from clbench.execute.lock import hold
 from clbench.execute.run import Outcome, carry_out
 from clbench.job import is_done
+from clbench.pictures import Gallery
 from clbench.plan import Plan
 from clbench.plan.expand import make_plan
 from clbench.provenance import provenance
@@ -147,6 +148,23 @@ def report(plan: Plan, folder: Path, command: str | None = None) -> Summary:
         whole = write_report(folder, summary, origin)
         write_page(folder, whole, collected.rows)
     return summary
+
+
+def gallery_of(plan: Plan, seed: int | None = None) -> Gallery:
+    """What pictures of a run are drawn from.
+
+    Args:
+        plan: the run's.
+        seed: of the trainings that are shown; the first if None.
+
+    Raises:
+        ClbenchError: the run has no such seed.
+    """
+    assert plan.resolved is not None
+    seeds, store = plan.resolved.benchmark.seeds, Store(Path(plan.store))
+    if seed is not None and seed not in seeds:
+        raise ClbenchError(f"the run has no seed {seed}; it has {', '.join(map(str, seeds))}")
+    return Gallery(plan, store, collect(plan, store).rows, seeds[0] if seed is None else seed)
 
 
 def _last_provenance(plan: Plan, folder: Path, store: Store) -> dict[str, Any]:
