@@ -14,7 +14,7 @@ from clbench.plan.kept import kept_path
 from clbench.results.matrix import case_dice, mean
 from clbench.results.records import STAGED
 from clbench.results.rows import Row
-from clbench.store import Store, write_atomic
+from clbench.store import Json, Store, write_atomic
 
 if TYPE_CHECKING:
     from clbench.report.figures.strips import Strip
@@ -124,11 +124,16 @@ class Gallery:
             return None
         folder = self.store.job(job)
         file = kept_path(folder, chosen.task, chosen.case)
+        return file if str(file.relative_to(folder.path)) in self.sealed(job) and file.is_file() else None
+
+    def sealed(self, job: str) -> Json:
+        """The files that a job's present result vouches for; none where it is missing, damaged or outdated."""
         try:
-            sealed = (folder.read("result") or {"files": {}})["files"]
+            result = self.store.job(job).read("result")
         except CorruptArtifact:
-            return None
-        return file if str(file.relative_to(folder.path)) in sealed and file.is_file() else None
+            return {}
+        current = result is not None and result.get("evaluation", "") == self.plan.job(job).evaluation
+        return dict(result["files"]) if result is not None and current else {}
 
     def dice(self, baseline: str, stage: int, chosen: Chosen) -> float | None:
         """A case's Dice after a stage, the mean over its labels."""
@@ -142,7 +147,8 @@ class Gallery:
         """
         from clbench.volumes import volumes_of
 
-        volumes, target = volumes_of(self.plan, self.store, chosen.task, chosen.case), folder / chosen.task / chosen.case
+        volumes = volumes_of(self.plan, self.store, chosen.task, chosen.case)
+        target = folder / chosen.task / chosen.case
         files = {"image": volumes.image, "reference": volumes.reference()}
         target.mkdir(parents=True, exist_ok=True)
         for name, image in files.items():
@@ -179,7 +185,7 @@ def write_strip(folder: Path, strip: Strip) -> list[Path]:
     Returns:
         The files.
     """
-    files = {folder / f"{strip.slug}.{form}": strip.file(form) for form in ("png", "svg")}  # type: ignore[arg-type]
+    files = {folder / f"{strip.slug}.{form}": strip.file(form) for form in ("png", "svg")}
     for path, content in files.items():
         write_atomic(path, content)
     return list(files)

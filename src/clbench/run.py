@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from clbench.collect import benchmark_info, collect
+from clbench.collect import Collected, benchmark_info, collect
 from clbench.data.available import prepared_datasets, require
 from clbench.definitions.catalogue import Catalogue
 from clbench.definitions.places import DataPlaces
@@ -19,6 +19,7 @@ from clbench.errors import ClbenchError, CorruptArtifact, MissingEnvironment
 from clbench.execute.lock import hold
 from clbench.execute.run import Outcome, carry_out
 from clbench.job import is_done
+from clbench.page_pictures import page_pictures
 from clbench.pictures import Gallery
 from clbench.plan import Plan
 from clbench.plan.expand import make_plan
@@ -146,7 +147,7 @@ def report(plan: Plan, folder: Path, command: str | None = None) -> Summary:
     with writing_to(folder):
         write_rows(folder / ROWS, collected.rows)
         whole = write_report(folder, summary, origin)
-        write_page(folder, whole, collected.rows)
+        write_page(folder, whole, collected.rows, page_pictures(_gallery(plan, store, collected)))
     return summary
 
 
@@ -164,7 +165,12 @@ def gallery_of(plan: Plan, seed: int | None = None) -> Gallery:
     seeds, store = plan.resolved.benchmark.seeds, Store(Path(plan.store))
     if seed is not None and seed not in seeds:
         raise ClbenchError(f"the run has no seed {seed}; it has {', '.join(map(str, seeds))}")
-    return Gallery(plan, store, collect(plan, store).rows, seeds[0] if seed is None else seed)
+    return _gallery(plan, store, collect(plan, store), seed)
+
+
+def _gallery(plan: Plan, store: Store, collected: Collected, seed: int | None = None) -> Gallery:
+    assert plan.resolved is not None
+    return Gallery(plan, store, collected.rows, plan.resolved.benchmark.seeds[0] if seed is None else seed)
 
 
 def _last_provenance(plan: Plan, folder: Path, store: Store) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def strip_of(gallery: Gallery, chosen: Chosen, baselines: Sequence[str]) -> Stri
         reference=_seen(reference[..., level][shown]),
         spacing=volumes.spacing[:2],
         window=window_of(image, _modality(gallery, chosen.task)),
-        stages=tuple(f"{stage} {gallery.tasks[stage - 1]}" for stage in stages),
+        stages=tuple(f"after {stage} {gallery.tasks[stage - 1]}" for stage in stages),
         lines=tuple(
             (name, tuple(View(cut.get((name, stage)), gallery.dice(name, stage, chosen)) for stage in stages))
             for name in baselines

@@ -80,12 +80,13 @@ def load(file: Path) -> Any:
         MissingEnvironment: it is not there, or is none.
     """
     import nibabel
+    from nibabel.filebasedimages import ImageFileError
 
     try:
         return nibabel.load(file)
     except FileNotFoundError:
         raise MissingEnvironment(f"{file}: is not there any more; pictures are drawn from the raw images") from None
-    except nibabel.filebasedimages.ImageFileError:
+    except ImageFileError:
         raise MissingEnvironment(f"{file}: is no NIfTI file; pictures are drawn of NIfTI images alone") from None
 
 

@@ -15,8 +15,8 @@ from clbench.run import gallery_of, read_plan
 @click.command("pictures")
 @click.argument("run_folder", metavar="RUN", type=PATH)
 @click.option("--task", help="Show cases of this task only.")
-@click.option("--case", help="Show this case.  [default: of each task the one that ends best, the median, the worst]")
-@click.option("--baseline", "baselines", multiple=True, help="Show this baseline; as often as wanted.  [default: all]")
+@click.option("--case", help="Show this case.  [default: of each task the best, the median and the worst]")
+@click.option("--baseline", "baselines", multiple=True, help="Show it; as often as wanted.  [default: all]")
 @click.option("--seed", type=int, help="Show the trainings under this seed.  [default: the first]")
 def pictures_command(
     run_folder: Path, task: str | None, case: str | None, baselines: tuple[str, ...], seed: int | None
@@ -43,7 +43,7 @@ def _chosen(gallery: Gallery, task: str | None, case: str | None, baselines: tup
     named = [("task", task, gallery.tasks), *(("baseline", name, gallery.baselines) for name in baselines)]
     for kind, name, known in named:
         if name is not None and name not in known:
-            raise ClbenchError(f"the run has no {kind} {name!r} that is learnt stage by stage; it has {', '.join(known)}")
+            raise ClbenchError(f"the run shows no {kind} {name!r} stage by stage; it has {', '.join(known)}")
     if case is not None:
         return [gallery.require_case(case, task)]
     found = [chosen for one in gallery.tasks if task in (None, one) for chosen in gallery.typical(one)]

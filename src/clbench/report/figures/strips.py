@@ -14,14 +14,19 @@ from clbench.report.figures.drawing import SETTINGS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from PIL.Image import Image as PILImage
 
 CT_WINDOW = (-160.0, 240.0)
 """Grey values of a soft-tissue window, in HU."""
 GROUND, LIGHT, SOFT, REFERENCE = "#0d1117", "#e6edf3", "#8b949e", "#5ce1e6"
 FILLS = ("#ffb000", "#fe6100", "#dc267f", "#785ef0", "#3ddc84", "#f4e04d")
 """A colour a label."""
+FINE = 1.25
+"""Pixels of a page's picture to a pixel of CSS."""
 CELL = 1.3
 """Width of a picture in inches."""
+MOST_LETTERS = 24
+"""As many as fit above a picture."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +78,30 @@ class Strip:
             _figure(self).savefig(buffer, format=form, dpi=dpi, facecolor=GROUND, metadata=undated)
         return buffer.getvalue()
 
-    def small(self) -> bytes:
-        """A PNG for a page, with few colours."""
+    def small(self) -> tuple[bytes, int]:
+        """A PNG for a page, with few colours, and its width in pixels; ``FINE`` of them are one of CSS."""
         from PIL import Image
 
         buffer = io.BytesIO()
-        with Image.open(io.BytesIO(self.file("png", dpi=100))) as drawn:
-            drawn.convert("RGB").quantize(96, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
-        return buffer.getvalue()
+        with Image.open(io.BytesIO(self.file("png", dpi=round(96 * FINE)))) as drawn:
+            reduced = drawn.convert("RGB").quantize(palette=_palette(), dither=Image.Dither.NONE)
+            reduced.save(buffer, "PNG", optimize=True)
+            return buffer.getvalue(), drawn.width
+
+
+def _palette() -> PILImage:
+    """The colours of a strip: greys, words on the ground, and what is laid over greys."""
+    from matplotlib.colors import to_rgb
+    from PIL import Image
+
+    greys = [np.full(3, value) for value in np.linspace(0, 1, 64)]
+    ground, light, line = (np.array(to_rgb(colour)) for colour in (GROUND, LIGHT, REFERENCE))
+    colours = [*greys, *(ground + (light - ground) * share for share in np.linspace(0, 1, 16))]
+    colours += [grey + (line - grey) * share for grey in greys[::10] for share in (0.35, 0.7, 1.0)]
+    colours += [(np.array(to_rgb(fill)) + grey) / 2 for fill in FILLS for grey in greys[::3]]
+    image = Image.new("P", (1, 1))
+    image.putpalette((np.array(colours).clip(0, 1) * 255).round().astype(np.uint8).tobytes())
+    return image
 
 
 def window_of(image: np.ndarray, modality: str) -> tuple[float, float]:
@@ -92,12 +113,18 @@ def window_of(image: np.ndarray, modality: str) -> tuple[float, float]:
 
 
 def best_slice(reference: np.ndarray, predictions: Sequence[np.ndarray]) -> int:
-    """The axial slice of label maps ``(X, Y, Z)`` with most of the reference; without one, with most predicted."""
-    area = np.count_nonzero(reference, axis=(0, 1))
+    """The axial slice of label maps ``(X, Y, Z)`` with most of the reference in the middle half of its volume.
+
+    Its ends, where an image may cut it off, show little of how well it is found. Without a reference it is the slice
+    with most of what is predicted.
+    """
+    areas = [np.count_nonzero(one, axis=(0, 1)) for one in (reference, *predictions)]
+    area = areas[0] if areas[0].any() else np.sum(areas, axis=0)
     if not area.any():
-        area = np.sum([np.count_nonzero(one, axis=(0, 1)) for one in predictions], axis=0, initial=0)
-        area = np.broadcast_to(area, reference.shape[2:])
-    return int(area.argmax()) if area.any() else reference.shape[2] // 2
+        return int(reference.shape[2] // 2)
+    share = (np.cumsum(area) - area / 2) / area.sum()
+    middle = np.where(np.abs(share - 0.5) <= 0.25, area, 0)
+    return int((middle if middle.any() else area).argmax())
 
 
 def around(masks: Sequence[np.ndarray], spacing: Sequence[float], margin_mm: float = 20.0) -> tuple[slice, slice]:
@@ -120,22 +147,26 @@ def _figure(strip: Strip) -> Figure:
     height, width = _extent(strip)
     columns, lines = 1 + len(strip.stages), len(strip.lines)
     tall = CELL * height / width
-    figure = Figure(figsize=(0.25 + columns * (CELL + 0.06), 0.78 + lines * (tall + 0.24)), facecolor=GROUND)
+    figure = Figure(figsize=(0.14 + columns * (CELL + 0.06), 0.62 + lines * (tall + 0.24)), facecolor=GROUND)
     wide, high = figure.get_size_inches()
     figure.text(0.1 / wide, 1 - 0.2 / high, strip.title, color=LIGHT, size=9, weight="bold", va="center")
+    heads = ("reference", *strip.stages)
     for row, (name, views) in enumerate(strip.lines):
         below = high - 0.56 - row * (tall + 0.24) - tall
-        cells = [View(None, None), *views]
-        for column, view in enumerate(cells):
+        for column, view in enumerate([View(None, None), *views]):
             left = 0.1 + column * (CELL + 0.06)
             axes = figure.add_axes((left / wide, below / high, CELL / wide, tall / high))
             _cell(axes, strip, view)
-            if row == 0:
-                axes.set_title(("reference", *strip.stages)[column], color=SOFT, size=7.5, pad=3, weight="normal")
-            words = name if column == 0 else _dice_words(view)
-            axes.text(0.5 if column else 0.0, -0.04, words, transform=axes.transAxes, va="top", size=8 if column else 7.5,
-                      ha="center" if column else "left", color=LIGHT, weight="normal" if column else "bold")  # fmt: skip
+            _words(axes, heads[column] if row == 0 else "", _dice_words(view) if column else name, bold=column == 0)
     return figure
+
+
+def _words(axes: Axes, above: str, below: str, bold: bool) -> None:
+    """What stands above and below a cell; a line's name is bold and begins at the left."""
+    fitting = above if len(above) <= MOST_LETTERS else f"{above[: MOST_LETTERS - 1]}…"
+    axes.set_title(fitting, color=SOFT, size=7.5, pad=3, weight="normal")
+    place, align, weight = (0.0, "left", "bold") if bold else (0.5, "center", "normal")
+    axes.text(place, -0.04, below, transform=axes.transAxes, va="top", ha=align, size=7.5, color=LIGHT, weight=weight)
 
 
 def _cell(axes: Axes, strip: Strip, view: View) -> None:
@@ -163,7 +194,8 @@ def _coloured(labels: np.ndarray) -> list[tuple[np.ndarray, str]]:
 
 def _centres(strip: Strip) -> tuple[np.ndarray, np.ndarray]:
     """Where the voxels of a padded mask lie, in mm along X and Y."""
-    x, y = ((np.arange(-1, size + 1) + 0.5) * step for size, step in zip(strip.image.shape, strip.spacing, strict=True))
+    sizes = zip(strip.image.shape, strip.spacing, strict=True)
+    x, y = ((np.arange(-1, size + 1) + 0.5) * step for size, step in sizes)
     return x, y
 
 
