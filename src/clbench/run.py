@@ -27,12 +27,13 @@ from clbench.provenance import provenance
 from clbench.report.page.write import write_page
 from clbench.report.write import SUMMARY, read_summary, write_report
 from clbench.results.model import Summary
-from clbench.results.rows import write_rows
+from clbench.results.rows import Row, write_rows
 from clbench.results.summary import summarise
 from clbench.store import Store, write_atomic
 
 PLAN = "plan.json"
 ROWS = "rows.csv"
+MONITORED = "monitor.csv"
 
 
 @dataclass(frozen=True)
@@ -142,13 +143,24 @@ def report(plan: Plan, folder: Path, command: str | None = None) -> Summary:
     assert plan.resolved is not None
     store = Store(Path(plan.store))
     collected = collect(plan, store)
-    summary = summarise(benchmark_info(plan.resolved), collected.rows, collected.records, collected.missing)
+    summary = summarise(
+        benchmark_info(plan.resolved), collected.rows, collected.records, collected.missing, collected.monitored
+    )
     origin = provenance(plan, store, command) if command else _last_provenance(plan, folder, store)
     with writing_to(folder):
         write_rows(folder / ROWS, collected.rows)
+        _write_monitored(folder / MONITORED, collected.monitored)
         whole = write_report(folder, summary, origin)
         write_page(folder, whole, collected.rows, page_pictures(_gallery(plan, store, collected)))
     return summary
+
+
+def _write_monitored(path: Path, rows: tuple[Row, ...]) -> None:
+    """Write what was measured within stages; a run that measures nothing there has no such file."""
+    if rows:
+        write_rows(path, rows)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def gallery_of(plan: Plan, seed: int | None = None) -> Gallery:

@@ -102,7 +102,8 @@ def test_best_median_and_worst_are_by_the_mean_final_dice_of_all_continual_basel
     first = next(row for row in gallery.rows if row.protocol == "continual" and row.stage == 3)
 
     def measured(case: str, baseline: str, value: float, stage: int = 3) -> Row:
-        return replace(first, case=case, baseline=baseline, value=value, task="mini-liver", metric="dice", stage=stage)
+        place = {"task": "mini-liver", "metric": "dice", "stage": stage}
+        return replace(first, case=case, baseline=baseline, value=value, **place)
 
     values = {"a": (0.9, 0.1), "b": (0.4, 0.5), "c": (0.7, 0.6), "d": (0.0, 0.1), "e": (0.2, 0.3)}
     rows = [

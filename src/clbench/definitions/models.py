@@ -36,6 +36,7 @@ from clbench.definitions.sections import (
     Optimizer,
     PlansFrom,
     Sample,
+    Watch,
 )
 from clbench.definitions.sources import DatalistSource, KitsSource, MsdSource, NnunetSource, Source
 
@@ -108,6 +109,8 @@ class Benchmark(Record):
     metrics: Metrics = ("dice",)
     """What is measured of a case: Dice, and if asked for the normalised surface Dice (``nsd``) within the task's
     ``tolerance_mm`` and the 95 % Hausdorff distance (``hd95``)."""
+    monitor: Watch | None = None
+    """``{every: N}``: every N epochs all tasks so far are measured with their own heads, for curves within stages."""
     predictions: Literal["keep"] | None = None
     """``keep``: the predicted label maps of all reported cases stay in the store, for pictures and viewers."""
     protocols: Protocols

@@ -121,6 +121,13 @@ class Budget(Record):
         return trained_on(cases) if self.checkpoint == "best" else cases
 
 
+class Watch(Record):
+    """Online evaluation within a stage."""
+
+    every: Count
+    """Every how many epochs."""
+
+
 CaseId = Annotated[str, Field(min_length=1)]
 
 

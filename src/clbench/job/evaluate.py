@@ -8,22 +8,18 @@ import numpy as np
 import torch
 
 from clbench.evaluation.metrics import measure_case
-from clbench.evaluation.sliding_window import predict_logits
 from clbench.job.assembly import take_over
+from clbench.job.predict import case_logits
 from clbench.job.predictions import discard_predictions, keep_prediction
 from clbench.job.progress import Progress
 from clbench.job.train import snapshot_name
 from clbench.job.trainee import Trainee, load_model
 from clbench.network.heads import MultiHeadNetwork
 from clbench.network.losses import own_labels
-from clbench.nnunet.checkpoint import MIRROR_AXES
 from clbench.nnunet.loader import CaseLibrary
 from clbench.nnunet.parts import NnunetParts
 from clbench.nnunet.prediction import to_native
 from clbench.store import Json
-
-TILES_TOGETHER = {"cpu": 4, "cuda": 1}
-"""Tiles to a forward pass: a lone one is slow on CPU, and on CUDA several need too much memory."""
 
 
 def evaluate(trainee: Trainee, progress: Progress) -> list[Json]:
@@ -97,18 +93,4 @@ def predict_case(
         properties: what nnU-Net's preprocessing noted of the case.
         mirror: whether to average over mirrored predictions.
     """
-
-    def forward(tiles: torch.Tensor) -> torch.Tensor:
-        with torch.autocast("cuda", enabled=parts.device.type == "cuda"):
-            return network.logits(task, network.features(_as_trained(tiles), task)[:1])[0]
-
-    def _as_trained(tiles: torch.Tensor) -> torch.Tensor:
-        cuda = parts.device.type == "cuda"
-        return tiles if cuda else tiles.contiguous(memory_format=torch.channels_last_3d)
-
-    image = torch.from_numpy(data).to(parts.device)
-    logits = predict_logits(
-        forward, image, parts.configuration.patch_size, parts.labels.num_segmentation_heads,
-        MIRROR_AXES if mirror else (), TILES_TOGETHER[parts.device.type],
-    )  # fmt: skip
-    return to_native(logits.cpu(), parts, properties)
+    return to_native(case_logits(network, parts, task, data, mirror).cpu(), parts, properties)

@@ -39,6 +39,7 @@ def run_stage(plan: Plan, job: Job, store: Store) -> Json:
         "evaluation": job.evaluation, "measurements": measurements, "cost": cost, "evidence": trained["evidence"],
         "losses": trained["losses"], "plan": digest(trainee.prepared.plans),
     }  # fmt: skip
+    content |= {"monitor": trained["monitor"]} if "monitor" in trained else {}
     return trainee.folder.finish("result", content, [*trained["files"], *kept_predictions(trainee.folder)])
 
 

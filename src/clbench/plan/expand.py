@@ -45,6 +45,8 @@ TRAINING_CODE = (
     "methods/base.py",
     "job/assembly.py",
     "job/method.py",
+    "job/monitor.py",
+    "job/predict.py",
     "job/selection.py",
     "job/start.py",
     "job/train.py",
@@ -56,6 +58,7 @@ EVALUATION_CODE = (
     "nnunet/resampling.py",
     "nnunet/writing.py",
     "job/evaluate.py",
+    "job/predict.py",
     "job/predictions.py",
 )
 
@@ -205,7 +208,7 @@ class _Planner:
         """Training a target from a backbone: the end of a sequence, or a checkpoint from elsewhere."""
         start = self.resolved.files.checkpoints.get(backbone)
         origin = {"start": self.digests[backbone]} if start else {"earlier": self.benchmark.sequence}
-        stage = spec.model_copy(update=origin)
+        stage = spec.model_copy(update={**origin, "monitor": 0})
         job = self._stage(stage, f"transfer from {who}", parent, evaluate=stage.tasks, start=start)
         self._use("transfer", who, job)
 
@@ -223,8 +226,10 @@ class _Planner:
         return max(1, budget.trained_on(self.cases[task].train) // budget.batch)
 
     def _spec(self, tasks: tuple[str, ...], seed: int, iterations: int | None = None, **more: Any) -> StageSpec:
-        budget, optimizer = self.benchmark.budget, self.benchmark.optimizer
+        budget, optimizer, monitor = self.benchmark.budget, self.benchmark.optimizer, self.benchmark.monitor
+        watched = monitor is not None and set(tasks) <= set(self.benchmark.sequence)
         return StageSpec(
+            monitor=monitor.every if monitor is not None and watched else 0,
             tasks=tasks, seed=seed, epochs=budget.epochs, batch=budget.batch,
             iterations=self._iterations(tasks[0]) if iterations is None else iterations,
             lr=optimizer.lr, momentum=optimizer.momentum, weight_decay=optimizer.weight_decay,

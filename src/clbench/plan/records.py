@@ -16,7 +16,7 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-_OPTIONAL = ("start", "head_first", "freeze", "checkpoint")
+_OPTIONAL = ("start", "head_first", "freeze", "checkpoint", "monitor")
 
 
 class StageSpec(_Record):
@@ -66,6 +66,8 @@ class StageSpec(_Record):
     """What is never trained."""
     checkpoint: Checkpoint = "final"
     """Which model the stage ends with."""
+    monitor: int = 0
+    """Every how many epochs all tasks so far are measured; 0 for never."""
 
     @property
     def identity(self) -> dict[str, Any]:

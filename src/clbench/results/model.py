@@ -115,6 +115,23 @@ class SurfaceReading(Model):
     replicates."""
 
 
+class MonitorPoint(Model):
+    """One task in the middle of a stage."""
+
+    baseline: str
+    """Name of the baseline."""
+    order: int
+    """Which order of the tasks, from 1."""
+    stage: int
+    """The stage, from 1."""
+    share: float
+    """Share of the stage's epochs that had passed, in (0, 1)."""
+    task: str
+    """The task that was measured with its own head."""
+    dice: Stat
+    """Mean Dice of the task's validation cases on the preprocessed grid."""
+
+
 class TransferPoint(Model):
     """One point of a learning curve on a held-out task."""
 
@@ -263,5 +280,7 @@ class Summary(Model):
     """The continual baselines from the highest mean final Dice to the lowest; none with one seed."""
     surfaces: tuple[SurfaceReading, ...] = ()
     """Distances of surfaces at the end, of every baseline; none where they were not asked for."""
+    monitor: tuple[MonitorPoint, ...] = ()
+    """Dice within stages; none where they were not monitored."""
     provenance: dict[str, Any] = {}
     """Where the numbers come from; filled in when the report is written."""

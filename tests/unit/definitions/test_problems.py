@@ -291,7 +291,10 @@ def test_a_broken_method_is_reported_with_its_own_file_and_line(suite: Suite) ->
     assert problem.field == "Pull.steps"
 
 
-FULL = f"{BENCHMARK}orders: [[beta, alpha]]\noptimizer: {{lr: 0.1}}\nmetrics: [dice]\npredictions: keep\n"
+FULL = (
+    f"{BENCHMARK}orders: [[beta, alpha]]\noptimizer: {{lr: 0.1}}\nmetrics: [dice]\npredictions: keep\n"
+    "monitor: {every: 5}\n"
+)
 KEYS = sorted(set(Benchmark.model_fields) - {"extends", "heads", "name"})  # one letter makes seeds of heads
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clbench.report.figures.drawing import Drawn
+from clbench.report.figures.monitor import monitor_figures
 from clbench.report.figures.sequence import forgetting_figures, plane_figures
 from clbench.report.figures.transfer import transfer_figures
 from clbench.report.page.page import html_page
@@ -43,7 +44,8 @@ def write_page(folder: Path, summary: Summary, rows: Sequence[Row], pictures: Pi
 
 def all_figures(summary: Summary) -> list[Drawn]:
     """Every figure of a report in its order."""
-    return [*forgetting_figures(summary), *plane_figures(summary), *transfer_figures(summary)]
+    sequence = [*forgetting_figures(summary), *monitor_figures(summary), *plane_figures(summary)]
+    return [*sequence, *transfer_figures(summary)]
 
 
 def _digest(summary: Summary, rows: Sequence[Row], pictures: str) -> str:
