@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 
@@ -40,11 +40,13 @@ class Collected:
         rows: every measurement, once for each use of its job.
         records: cost and evidence of every stage that is reported.
         missing: why a result is not there.
+        monitored: what was measured within stages.
     """
 
     rows: tuple[Row, ...]
     records: tuple[StageRecord, ...]
     missing: Mapping[Hole, str]
+    monitored: tuple[Row, ...] = ()
 
 
 def benchmark_info(resolved: Resolved) -> BenchmarkInfo:
@@ -92,6 +94,7 @@ def collect(plan: Plan, store: Store) -> Collected:
         results[job.id] = _result(plan, job, store, results)
     counts = Counter(use.job for use in plan.uses)
     rows: list[Row] = []
+    monitored: list[Row] = []
     records: list[StageRecord] = []
     missing: dict[Hole, list[str]] = defaultdict(list)
     for use in plan.uses:
@@ -100,9 +103,11 @@ def collect(plan: Plan, store: Store) -> Collected:
             hole = Hole(use.protocol, use.baseline, use.seed, use.order, use.stage)
             missing[hole].append(f"{_what(use)}{result}")
             continue
-        rows += _rows(plan, use, result)
+        rows += _rows(plan, use, result["measurements"])
+        monitored += _rows(plan, use, result.get("monitor", ()))
         records.append(_record(use, result, shared=counts[use.job] > 1))
-    return Collected(tuple(rows), tuple(records), {hole: "; ".join(reasons) for hole, reasons in missing.items()})
+    reasons = {hole: "; ".join(words) for hole, words in missing.items()}
+    return Collected(tuple(rows), tuple(records), reasons, tuple(monitored))
 
 
 def _result(plan: Plan, job: Job, store: Store, before: Mapping[str, Json | str]) -> Json | str:
@@ -130,7 +135,7 @@ def _what(use: Use) -> str:
     return f"{use.trained_on}{share}: "
 
 
-def _rows(plan: Plan, use: Use, result: Json) -> list[Row]:
+def _rows(plan: Plan, use: Use, measurements: Iterable[Json]) -> list[Row]:
     assert plan.resolved is not None
     benchmark = plan.resolved.benchmark
     return [
@@ -140,7 +145,7 @@ def _rows(plan: Plan, use: Use, result: Json) -> list[Row]:
             epoch=m["epoch"], task=m["task"], case=m["case"], label=m["label"], metric=m["metric"],
             value=m["value"],
         )
-        for m in result["measurements"]
+        for m in measurements
     ]  # fmt: skip
 
 

@@ -9,28 +9,31 @@ from typing import Any
 
 from rich.console import Console
 
-from clbench.collect import benchmark_info, collect
+from clbench.collect import Collected, benchmark_info, collect
 from clbench.data.available import prepared_datasets, require
 from clbench.definitions.catalogue import Catalogue
 from clbench.definitions.places import DataPlaces
 from clbench.definitions.resolve import resolve
 from clbench.disk import make_folder, writing_to
-from clbench.errors import CorruptArtifact, MissingEnvironment
+from clbench.errors import ClbenchError, CorruptArtifact, MissingEnvironment
 from clbench.execute.lock import hold
 from clbench.execute.run import Outcome, carry_out
 from clbench.job import is_done
+from clbench.page_pictures import page_pictures
+from clbench.pictures import Gallery
 from clbench.plan import Plan
 from clbench.plan.expand import make_plan
 from clbench.provenance import provenance
 from clbench.report.page.write import write_page
 from clbench.report.write import SUMMARY, read_summary, write_report
 from clbench.results.model import Summary
-from clbench.results.rows import write_rows
+from clbench.results.rows import Row, write_rows
 from clbench.results.summary import summarise
 from clbench.store import Store, write_atomic
 
 PLAN = "plan.json"
 ROWS = "rows.csv"
+MONITORED = "monitor.csv"
 
 
 @dataclass(frozen=True)
@@ -140,13 +143,46 @@ def report(plan: Plan, folder: Path, command: str | None = None) -> Summary:
     assert plan.resolved is not None
     store = Store(Path(plan.store))
     collected = collect(plan, store)
-    summary = summarise(benchmark_info(plan.resolved), collected.rows, collected.records, collected.missing)
+    summary = summarise(
+        benchmark_info(plan.resolved), collected.rows, collected.records, collected.missing, collected.monitored
+    )
     origin = provenance(plan, store, command) if command else _last_provenance(plan, folder, store)
     with writing_to(folder):
         write_rows(folder / ROWS, collected.rows)
+        _write_monitored(folder / MONITORED, collected.monitored)
         whole = write_report(folder, summary, origin)
-        write_page(folder, whole, collected.rows)
+        write_page(folder, whole, collected.rows, page_pictures(_gallery(plan, store, collected)))
     return summary
+
+
+def _write_monitored(path: Path, rows: tuple[Row, ...]) -> None:
+    """Write what was measured within stages; a run that measures nothing there has no such file."""
+    if rows:
+        write_rows(path, rows)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def gallery_of(plan: Plan, seed: int | None = None) -> Gallery:
+    """What pictures of a run are drawn from.
+
+    Args:
+        plan: the run's.
+        seed: of the trainings that are shown; the first if None.
+
+    Raises:
+        ClbenchError: the run has no such seed.
+    """
+    assert plan.resolved is not None
+    seeds, store = plan.resolved.benchmark.seeds, Store(Path(plan.store))
+    if seed is not None and seed not in seeds:
+        raise ClbenchError(f"the run has no seed {seed}; it has {', '.join(map(str, seeds))}")
+    return _gallery(plan, store, collect(plan, store), seed)
+
+
+def _gallery(plan: Plan, store: Store, collected: Collected, seed: int | None = None) -> Gallery:
+    assert plan.resolved is not None
+    return Gallery(plan, store, collected.rows, plan.resolved.benchmark.seeds[0] if seed is None else seed)
 
 
 def _last_provenance(plan: Plan, folder: Path, store: Store) -> dict[str, Any]:

@@ -24,6 +24,7 @@ COMMANDS = {
     "run": ("runs", "Run a benchmark, or go on with it, and write its report."),
     "status": ("runs", "Say how far a run is."),
     "report": ("runs", "Write a run's tables again and print them."),
+    "pictures": ("pictures", "Draw cases with what each baseline predicts after every stage."),
     "compare": ("compare", "Hold a run against a reference: reproduced, drifted, inconclusive or missing."),
     "reproduce": ("compare", "Run benchmarks and hold each against its published reference."),
     "reference": ("compare", "Keep what a run measured as a reference."),

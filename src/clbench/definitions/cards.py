@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from clbench.definitions.base import Count, Int, Name, Record, Text
+from clbench.definitions.base import Count, Int, Name, Positive, Record, Text
 from clbench.definitions.sources import Source
 
 RESERVED_BASELINES = ("from-scratch", "joint", "joint-equal", "cumulative")
@@ -59,6 +59,8 @@ class TaskCard(Record):
     labels: Annotated[dict[Name, tuple[Int, ...]], Field(min_length=1), BeforeValidator(_spelled_out)]
     """Foreground labels in network order (1, 2, …), each with the original values that it collects. ``separate``
     stands for each original label alone, ``all`` for one label ``foreground`` that collects them all."""
+    tolerance_mm: Positive = 2.0
+    """Distance of two surfaces that ``nsd`` takes for agreement; where it differs, say whose it is."""
     source: Source
     """Where the cases come from."""
     cases: Count | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -30,10 +31,12 @@ from clbench.definitions.sections import (
     Evaluation,
     Heads,
     Iterations,
+    Metrics,
     NewHead,
     Optimizer,
     PlansFrom,
     Sample,
+    Watch,
 )
 from clbench.definitions.sources import DatalistSource, KitsSource, MsdSource, NnunetSource, Source
 
@@ -103,6 +106,13 @@ class Benchmark(Record):
     """How long it is trained."""
     sample: Sample = Sample()
     """Which cases are used."""
+    metrics: Metrics = ("dice",)
+    """What is measured of a case: Dice, and if asked for the normalised surface Dice (``nsd``) within the task's
+    ``tolerance_mm`` and the 95 % Hausdorff distance (``hd95``)."""
+    monitor: Watch | None = None
+    """``{every: N}``: every N epochs all tasks so far are measured with their own heads, for curves within stages."""
+    predictions: Literal["keep"] | None = None
+    """``keep``: the predicted label maps of all reported cases stay in the store, for pictures and viewers."""
     protocols: Protocols
     """What is run."""
     seeds: tuple[Natural, ...] = Field(min_length=1)

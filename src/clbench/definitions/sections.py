@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from clbench.definitions.base import Count, Flag, Float, Natural, Positive, Record, Text
 
 NewHead = Literal["reinit", "copy-last", "shared", "grow"]
 Evaluation = Literal["own", "last"]
+Metric = Literal["dice", "nsd", "hd95"]
 
 
 Checkpoint = Literal["final", "best", "best-as-original"]
@@ -120,7 +121,24 @@ class Budget(Record):
         return trained_on(cases) if self.checkpoint == "best" else cases
 
 
+class Watch(Record):
+    """Online evaluation within a stage."""
+
+    every: Count
+    """Every how many epochs."""
+
+
 CaseId = Annotated[str, Field(min_length=1)]
+
+
+def _with_dice(metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
+    if "dice" not in metrics or len(set(metrics)) < len(metrics):
+        raise ValueError("must name dice, which every table is about, and each metric once")
+    return metrics
+
+
+Metrics = Annotated[tuple[Metric, ...], AfterValidator(_with_dice)]
+"""What is measured of a case; the volumes always are."""
 
 
 class CaseLists(Record):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from clbench.evaluation.surface import hd95_mm, nsd
 
 
 @dataclass(frozen=True)
@@ -13,7 +16,8 @@ class Measurement:
 
     Attributes:
         label: the label's name.
-        metric: ``dice`` (0 to 1), ``predicted_ml`` or ``reference_ml`` (millilitres).
+        metric: ``dice`` or ``nsd`` (0 to 1), ``hd95_mm`` (millimetres), ``predicted_ml`` or ``reference_ml``
+            (millilitres).
         value: None where the metric is undefined.
     """
 
@@ -32,20 +36,29 @@ def dice(prediction: np.ndarray, reference: np.ndarray) -> float | None:
 
 
 def measure_case(
-    prediction: np.ndarray, reference: np.ndarray, labels: tuple[str, ...], voxel_ml: float
-) -> list[Measurement]:
-    """Dice and volumes of every foreground label.
+    prediction: np.ndarray, reference: np.ndarray, labels: tuple[str, ...], spacing: Sequence[float],
+    metrics: Sequence[str] = ("dice",), tolerance_mm: float | None = None,
+) -> list[Measurement]:  # fmt: skip
+    """Dice and volumes of every foreground label, and the distances of its surfaces if they are asked for.
 
     Args:
         prediction: label map in native space; label ``i + 1`` is ``labels[i]``.
         reference: the same shape.
         labels: names of the foreground labels.
-        voxel_ml: volume of a voxel in millilitres.
+        spacing: of the voxels in mm, along the maps' axes.
+        metrics: ``nsd`` and ``hd95`` are computed if they are among these.
+        tolerance_mm: the distance that ``nsd`` forgives; needed for it.
     """
+    voxel_ml = float(np.prod(spacing)) / 1000
     result = []
     for value, name in enumerate(labels, start=1):
         predicted, real = prediction == value, reference == value
         result.append(Measurement(name, "dice", dice(predicted, real)))
+        if "nsd" in metrics:
+            assert tolerance_mm is not None, "a plan that asks for nsd has every task's tolerance"
+            result.append(Measurement(name, "nsd", nsd(predicted, real, spacing, tolerance_mm)))
+        if "hd95" in metrics:
+            result.append(Measurement(name, "hd95_mm", hd95_mm(predicted, real, spacing)))
         result.append(Measurement(name, "predicted_ml", float(np.count_nonzero(predicted) * voxel_ml)))
         result.append(Measurement(name, "reference_ml", float(np.count_nonzero(real) * voxel_ml)))
     return result

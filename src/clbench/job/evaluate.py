@@ -8,21 +8,18 @@ import numpy as np
 import torch
 
 from clbench.evaluation.metrics import measure_case
-from clbench.evaluation.sliding_window import predict_logits
 from clbench.job.assembly import take_over
+from clbench.job.predict import case_logits
+from clbench.job.predictions import discard_predictions, keep_prediction
 from clbench.job.progress import Progress
 from clbench.job.train import snapshot_name
 from clbench.job.trainee import Trainee, load_model
 from clbench.network.heads import MultiHeadNetwork
 from clbench.network.losses import own_labels
-from clbench.nnunet.checkpoint import MIRROR_AXES
 from clbench.nnunet.loader import CaseLibrary
 from clbench.nnunet.parts import NnunetParts
 from clbench.nnunet.prediction import to_native
 from clbench.store import Json
-
-TILES_TOGETHER = {"cpu": 4, "cuda": 1}
-"""Tiles to a forward pass: a lone one is slow on CPU, and on CUDA several need too much memory."""
 
 
 def evaluate(trainee: Trainee, progress: Progress) -> list[Json]:
@@ -36,11 +33,13 @@ def evaluate(trainee: Trainee, progress: Progress) -> list[Json]:
     folders = {task: trainee.prepared.tasks[task].preprocessed for task in trainee.job.evaluate}
     library = CaseLibrary(folders)
     measurements: list[Json] = []
+    discard_predictions(trainee.folder)
     for epoch, name in models:
         network = load_network(trainee, name)
         for task in trainee.job.evaluate:
             for case in trainee.prepared.tasks[task].val:
-                for row in _case(trainee, network, library, task, case):
+                keep = trainee.job.asked.predictions and epoch == spec.epochs
+                for row in _case(trainee, network, library, task, case, keep):
                     measurements.append({"epoch": epoch, "task": task, "case": case, **row})
                 progress.advance(f"evaluating {task}")
     return measurements
@@ -59,7 +58,9 @@ def load_network(trainee: Trainee, name: str) -> MultiHeadNetwork:
     return network.place(trainee.device, trainee.memory_format).eval()
 
 
-def _case(trainee: Trainee, network: MultiHeadNetwork, library: CaseLibrary, task: str, case: str) -> Iterator[Json]:
+def _case(
+    trainee: Trainee, network: MultiHeadNetwork, library: CaseLibrary, task: str, case: str, keep: bool
+) -> Iterator[Json]:  # fmt: skip
     """Predict one case and measure it; in a joined softmax a task's own classes, whichever head is asked for."""
     prepared = trainee.prepared.tasks[task]
     own = network.layout == "joined" or trainee.job.evaluate_with == "own"
@@ -70,8 +71,12 @@ def _case(trainee: Trainee, network: MultiHeadNetwork, library: CaseLibrary, tas
     )
     prediction = own_labels(torch.from_numpy(labels), network.channels(head)).numpy()
     reference = prepared.reference_label(case)
-    voxel_ml = float(np.prod(properties["spacing"])) / 1000
-    for m in measure_case(prediction, reference, prepared.labels, voxel_ml):
+    if keep:
+        keep_prediction(trainee.folder, task, case, prediction, properties)
+    asked = trainee.job.asked
+    for m in measure_case(
+        prediction, reference, prepared.labels, properties["spacing"], asked.metrics, asked.tolerances.get(task)
+    ):
         yield {"label": m.label, "metric": m.metric, "value": m.value}
 
 
@@ -88,18 +93,4 @@ def predict_case(
         properties: what nnU-Net's preprocessing noted of the case.
         mirror: whether to average over mirrored predictions.
     """
-
-    def forward(tiles: torch.Tensor) -> torch.Tensor:
-        with torch.autocast("cuda", enabled=parts.device.type == "cuda"):
-            return network.logits(task, network.features(_as_trained(tiles), task)[:1])[0]
-
-    def _as_trained(tiles: torch.Tensor) -> torch.Tensor:
-        cuda = parts.device.type == "cuda"
-        return tiles if cuda else tiles.contiguous(memory_format=torch.channels_last_3d)
-
-    image = torch.from_numpy(data).to(parts.device)
-    logits = predict_logits(
-        forward, image, parts.configuration.patch_size, parts.labels.num_segmentation_heads,
-        MIRROR_AXES if mirror else (), TILES_TOGETHER[parts.device.type],
-    )  # fmt: skip
-    return to_native(logits.cpu(), parts, properties)
+    return to_native(case_logits(network, parts, task, data, mirror).cpu(), parts, properties)

@@ -9,6 +9,7 @@ import torch
 from clbench.errors import CorruptArtifact
 from clbench.job.evaluate import cases_to_evaluate, evaluate
 from clbench.job.memory import naming_memory
+from clbench.job.predictions import kept_predictions
 from clbench.job.prepared import Prepared
 from clbench.job.progress import Progress
 from clbench.job.train import train
@@ -38,7 +39,8 @@ def run_stage(plan: Plan, job: Job, store: Store) -> Json:
         "evaluation": job.evaluation, "measurements": measurements, "cost": cost, "evidence": trained["evidence"],
         "losses": trained["losses"], "plan": digest(trainee.prepared.plans),
     }  # fmt: skip
-    return trainee.folder.finish("result", content, trained["files"])
+    content |= {"monitor": trained["monitor"]} if "monitor" in trained else {}
+    return trainee.folder.finish("result", content, [*trained["files"], *kept_predictions(trainee.folder)])
 
 
 def trainee_of(job: Job, store: Store) -> Trainee:

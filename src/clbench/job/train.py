@@ -13,6 +13,7 @@ import torch
 from clbench.job.assembly import assemble
 from clbench.job.memory import naming_memory
 from clbench.job.method import naming, require_finite, require_plain
+from clbench.job.monitor import Monitor
 from clbench.job.progress import Progress
 from clbench.job.selection import Selection
 from clbench.job.trainee import Trainee
@@ -41,6 +42,7 @@ def _train(trainee: Trainee, progress: Progress, stage: Stage, method: Method, l
     resume = trainee.folder.path / "resume.pth"
     selection = Selection(trainee, stage)
     _take_up(trainee, stage, selection, resume)
+    monitor = Monitor(trainee, stage)
     files: list[str] = []
     while stage.epoch < stage.schedule.epochs:
         stage.train_epoch()
@@ -48,6 +50,7 @@ def _train(trainee: Trainee, progress: Progress, stage: Stage, method: Method, l
         if stage.epoch in trainee.spec.snapshots:
             _write_model(trainee, stage, snapshot_name(stage.epoch))
         selection.look()
+        monitor.look()
         save_resume(resume, plain_state(trainee, stage, selection))
         progress.at(f"epoch {stage.epoch}/{stage.schedule.epochs}", stage.epoch)
     selection.choose()
@@ -55,7 +58,9 @@ def _train(trainee: Trainee, progress: Progress, stage: Stage, method: Method, l
         files += [f"model/fold_0/{name}.pth"]
     files += _write_memory(trainee, method)
     files += _write_model(trainee, stage, "checkpoint_final")
-    trained = trainee.folder.finish("trained", _account(trainee, stage, method, library), sorted(set(files)))
+    account = _account(trainee, stage, method, library)
+    account |= {"monitor": monitor.records} if trainee.spec.monitor else {}
+    trained = trainee.folder.finish("trained", account, sorted(set(files)))
     resume.unlink(missing_ok=True)
     return trained
 

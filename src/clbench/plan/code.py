@@ -42,12 +42,22 @@ TRAINING_CODE = (
     "methods/base.py",
     "job/assembly.py",
     "job/method.py",
+    "job/monitor.py",
+    "job/predict.py",
     "job/selection.py",
     "job/start.py",
     "job/train.py",
     "job/trainee.py",
 )
-EVALUATION_CODE = ("evaluation/*.py", "nnunet/prediction.py", "nnunet/resampling.py", "job/evaluate.py")
+EVALUATION_CODE = (
+    "evaluation/*.py",
+    "nnunet/prediction.py",
+    "nnunet/resampling.py",
+    "nnunet/writing.py",
+    "job/evaluate.py",
+    "job/predict.py",
+    "job/predictions.py",
+)
 
 
 def prepare_code() -> str:

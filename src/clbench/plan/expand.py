@@ -17,7 +17,7 @@ from clbench.identity import library_versions, package_files
 from clbench.plan.cases import known_cases
 from clbench.plan.code import code_of, evaluation_code, prepare_code, training_code
 from clbench.plan.policy import plan_policy
-from clbench.plan.records import Job, Plan, PrepareSpec, StageSpec, Use
+from clbench.plan.records import Asked, Job, Plan, PrepareSpec, StageSpec, Use
 from clbench.store import digest, file_digest
 
 SLOWER = {"gpm": 1.2, "lwf": 1.3, "mib": 1.3, "pseudo_labels": 1.4, "der": 1.7, "plop": 1.9, "agem": 2.0}
@@ -146,7 +146,7 @@ class _Planner:
         """Training a target from a backbone: the end of a sequence, or a checkpoint from elsewhere."""
         start = self.resolved.files.checkpoints.get(backbone)
         origin = {"start": self.digests[backbone]} if start else {"earlier": self.benchmark.sequence}
-        stage = spec.model_copy(update=origin)
+        stage = spec.model_copy(update={**origin, "monitor": 0})
         job = self._stage(stage, f"transfer from {who}", parent, evaluate=stage.tasks, start=start)
         self._use("transfer", who, job)
 
@@ -164,8 +164,10 @@ class _Planner:
         return max(1, budget.trained_on(self.cases[task].train) // budget.batch)
 
     def _spec(self, tasks: tuple[str, ...], seed: int, iterations: int | None = None, **more: Any) -> StageSpec:
-        budget, optimizer = self.benchmark.budget, self.benchmark.optimizer
+        budget, optimizer, monitor = self.benchmark.budget, self.benchmark.optimizer, self.benchmark.monitor
+        watched = monitor is not None and set(tasks) <= set(self.benchmark.sequence)
         return StageSpec(
+            monitor=monitor.every if monitor is not None and watched else 0,
             tasks=tasks, seed=seed, epochs=budget.epochs, batch=budget.batch,
             iterations=self._iterations(tasks[0]) if iterations is None else iterations,
             lr=optimizer.lr, momentum=optimizer.momentum, weight_decay=optimizer.weight_decay,
@@ -188,15 +190,23 @@ class _Planner:
         asked = evaluate or spec.so_far
         known = self.jobs.get(job_id)
         everything = tuple(dict.fromkeys((*(known.evaluate if known else ()), *asked)))
+        beyond = self._asked(everything)
         self.jobs[job_id] = Job(
             id=job_id, kind="stage", parents=parents, title=known.title if known else _title(spec, who),
             seconds=self._seconds(spec, everything), spec=spec.model_dump(mode="json"),
             code=code_of("stage", str(file)), method_file=str(file), evaluate=everything,
             start=str(start or ""),
             evaluate_with=self.benchmark.evaluate_with,
-            evaluation=digest([everything, self.benchmark.evaluate_with, evaluation_code()])[:12],
+            asked=beyond,
+            evaluation=digest([everything, self.benchmark.evaluate_with, evaluation_code(), *_more(beyond)])[:12],
         )  # fmt: skip
         return job_id
+
+    def _asked(self, tasks: tuple[str, ...]) -> Asked:
+        """What the definition asks of every evaluation, with what the cards of its tasks say for it."""
+        metrics, cards = self.benchmark.metrics, self.resolved.tasks
+        tolerances = {task: cards[task].tolerance_mm for task in tasks} if "nsd" in metrics else {}
+        return Asked(metrics=metrics, tolerances=tolerances, predictions=self.benchmark.predictions == "keep")
 
     def _add_prepare(self) -> str:
         spec = PrepareSpec(
@@ -254,6 +264,11 @@ def _scheduled(spec: StageSpec, schedule: Schedule) -> StageSpec:
     snapshots = tuple(epoch for epoch in spec.snapshots if epoch < last)
     update |= {"head_first": schedule.head_first, "freeze": schedule.freeze, "snapshots": snapshots}
     return spec.model_copy(update=update)
+
+
+def _more(asked: Asked) -> list[Any]:
+    """What is asked of an evaluation beyond the usual; what asks for nothing more is no other evaluation."""
+    return [asked.model_dump(mode="json", exclude_defaults=True)] if asked != Asked() else []
 
 
 def _embedded(spec: PrepareSpec) -> bool:

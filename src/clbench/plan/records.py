@@ -9,14 +9,14 @@ from pydantic import BaseModel, ConfigDict
 
 from clbench.definitions.models import Resolved, Sample, TaskCard
 from clbench.definitions.protocols import Frozen
-from clbench.definitions.sections import Checkpoint
+from clbench.definitions.sections import Checkpoint, Metric
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-_OPTIONAL = ("start", "head_first", "freeze", "checkpoint")
+_OPTIONAL = ("start", "head_first", "freeze", "checkpoint", "monitor")
 
 
 class StageSpec(_Record):
@@ -66,6 +66,8 @@ class StageSpec(_Record):
     """What is never trained."""
     checkpoint: Checkpoint = "final"
     """Which model the stage ends with."""
+    monitor: int = 0
+    """Every how many epochs all tasks so far are measured; 0 for never."""
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -145,14 +147,26 @@ class PrepareSpec(_Record):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What determines the data: without what is said of a task for people, and wherever the files lie."""
+        """What determines the data: without what is said of a task for people or for its
+        evaluation, and wherever the files lie."""
         content = self.model_dump(mode="json")
         for task, card in content["tasks"].items():
-            del card["title"], card["mirrors"]
+            del card["title"], card["mirrors"], card["tolerance_mm"]
             if task in self.datasets:
                 del card["source"]  # which the manifest stands for, wherever the files lie
         content["datasets"] = {task: dataset.manifest for task, dataset in self.datasets.items()}
         return content
+
+
+class Asked(_Record):
+    """What an evaluation does beyond the Dice of every task."""
+
+    metrics: tuple[Metric, ...] = ("dice",)
+    """What is measured of a case."""
+    tolerances: dict[str, float] = {}
+    """Where ``nsd`` is measured, the distance in mm that it forgives, by task."""
+    predictions: bool = False
+    """Whether the predicted label maps are kept."""
 
 
 class Job(_Record):
@@ -180,6 +194,8 @@ class Job(_Record):
     """Tasks that the stage is evaluated on."""
     evaluate_with: Literal["own", "last"] = "own"
     """Whose head a task is evaluated with, where each task has one."""
+    asked: Asked = Asked()
+    """What the evaluation does beyond the Dice."""
     evaluation: str = ""
     """Hash of what determines the evaluation beyond the training."""
 

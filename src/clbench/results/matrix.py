@@ -25,7 +25,7 @@ def dice(rows: Sequence[Row]) -> float | None:
 
 def case_dice(rows: Sequence[Row]) -> dict[str, float]:
     """Each case's mean over labels; a case that is undefined everywhere is left out."""
-    return {case: math.fsum(values) / len(values) for case, values in _by_case(rows, "dice").items()}
+    return {case: math.fsum(values) / len(values) for case, values in values_by_case(rows, "dice").items()}
 
 
 def predicted_ml(rows: Sequence[Row]) -> float | None:
@@ -97,7 +97,8 @@ def _at_last_epoch(rows: Iterable[Row]) -> list[Row]:
     return kept
 
 
-def _by_case(rows: Sequence[Row], metric: str) -> dict[str, list[float]]:
+def values_by_case(rows: Sequence[Row], metric: str) -> dict[str, list[float]]:
+    """What was measured of each case, label by label; what is undefined is left out."""
     values: dict[str, list[float]] = defaultdict(list)
     for row in rows:
         if row.metric == metric and row.value is not None:
@@ -106,7 +107,7 @@ def _by_case(rows: Sequence[Row], metric: str) -> dict[str, list[float]]:
 
 
 def _volume(rows: Sequence[Row], metric: str) -> float | None:
-    return mean([math.fsum(values) for values in _by_case(rows, metric).values()])
+    return mean([math.fsum(values) for values in values_by_case(rows, metric).values()])
 
 
 def _group(rows: Iterable[Row], key: Callable[[Row], K]) -> dict[K, list[Row]]:

@@ -101,6 +101,37 @@ class BaselineSummary(Model):
         return self.protocol in STAGED
 
 
+class SurfaceReading(Model):
+    """How far one baseline's surfaces lie from the reference's at the end, by task; None is a hole."""
+
+    baseline: str
+    """Name of the baseline."""
+    nsd: tuple[Stat | None, ...]
+    """Mean normalised surface Dice of each task's validation cases; empty if it was not asked for."""
+    hd95_mm: tuple[Stat | None, ...]
+    """Mean 95 % Hausdorff distance in mm; empty if it was not asked for."""
+    one_empty: tuple[int, ...]
+    """Pairs of case and label of which one mask alone is empty and that have the worst value for it, over all
+    replicates."""
+
+
+class MonitorPoint(Model):
+    """One task in the middle of a stage."""
+
+    baseline: str
+    """Name of the baseline."""
+    order: int
+    """Which order of the tasks, from 1."""
+    stage: int
+    """The stage, from 1."""
+    share: float
+    """Share of the stage's epochs that had passed, in (0, 1)."""
+    task: str
+    """The task that was measured with its own head."""
+    dice: Stat
+    """Mean Dice of the task's validation cases on the preprocessed grid."""
+
+
 class TransferPoint(Model):
     """One point of a learning curve on a held-out task."""
 
@@ -260,5 +291,9 @@ class Summary(Model):
     """All pairs of continual baselines; none with one seed."""
     ranks: tuple[Rank, ...] = ()
     """The continual baselines from the highest mean final Dice to the lowest; none with one seed."""
+    surfaces: tuple[SurfaceReading, ...] = ()
+    """Distances of surfaces at the end, of every baseline; none where they were not asked for."""
+    monitor: tuple[MonitorPoint, ...] = ()
+    """Dice within stages; none where they were not monitored."""
     provenance: dict[str, Any] = {}
     """Where the numbers come from; filled in when the report is written."""

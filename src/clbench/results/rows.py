@@ -53,7 +53,7 @@ class Row:
     label: str
     """The label's name."""
     metric: str
-    """``dice``, ``predicted_ml`` or ``reference_ml``."""
+    """``dice``, ``nsd``, ``hd95_mm``, ``predicted_ml`` or ``reference_ml``."""
     value: float | None
     """The measurement; None where the metric is undefined (Dice with reference and prediction both empty)."""
 

@@ -11,7 +11,8 @@ from clbench.results.accounts import costs, evidence
 from clbench.results.continual import average_accuracy, gap_closed
 from clbench.results.labels import label_transfer, with_label_intervals
 from clbench.results.matrix import reference_ml
-from clbench.results.model import BaselineSummary, Metrics, Missing, Stat, Summary, TransferPoint
+from clbench.results.model import BaselineSummary, Metrics, Missing, Stat, Summary, SurfaceReading, TransferPoint
+from clbench.results.monitor import monitor_points
 from clbench.results.records import STAGED, BaselineInfo, BenchmarkInfo, Hole, Replicate, StageRecord
 from clbench.results.rows import Row
 from clbench.results.scores import (
@@ -26,6 +27,7 @@ from clbench.results.scores import (
     reading,
     staged_metrics,
 )
+from clbench.results.surfaces import surface_readings
 from clbench.results.transfer import transfer_points
 
 
@@ -44,8 +46,9 @@ UNEXPLAINED = "there is no result and no failed job; the run was not carried thr
 
 
 def summarise(
-    info: BenchmarkInfo, rows: Iterable[Row], records: Sequence[StageRecord], missing: Mapping[Hole, str]
-) -> Summary:
+    info: BenchmarkInfo, rows: Iterable[Row], records: Sequence[StageRecord], missing: Mapping[Hole, str],
+    monitored: Iterable[Row] = (),
+) -> Summary:  # fmt: skip
     """Everything that a report shows, as data.
 
     Args:
@@ -53,6 +56,7 @@ def summarise(
         rows: all rows of the run.
         records: cost and evidence of every stage that is done.
         missing: why a stage has no result; empty stages of the sequence that are not named here are found.
+        monitored: what was measured within stages.
 
     Raises:
         ClbenchError: rows of another benchmark or version, or of an unknown baseline, task, seed or order.
@@ -73,6 +77,8 @@ def summarise(
         costs=costs(records, info, {hole[:4] for hole in holes}),
         evidence=proof,
         missing=tuple(_missing(hole, holes[hole]) for hole in sorted(holes)),
+        surfaces=_surfaces(info, places),
+        monitor=monitor_points(info, monitored, table),
     )
     return _how_sure(bare, scores, table)
 
@@ -95,6 +101,16 @@ def _how_sure(bare: Summary, scores: Mapping[str, ByReplicate], rows: Sequence[R
             "ranks": ranks,
         }
     )
+
+
+def _surfaces(info: BenchmarkInfo, places: RowsByPlace) -> tuple[SurfaceReading, ...]:
+    own = {entry.name: entry.protocol for entry in info.baselines}
+    found = {
+        (place.baseline, Replicate(place.seed, place.order)): rows
+        for place, rows in places.items()
+        if own.get(place.baseline) == place.protocol
+    }
+    return surface_readings(info, found)
 
 
 def _cases(info: BenchmarkInfo, rows: Sequence[Row]) -> dict[str, list[str]]:

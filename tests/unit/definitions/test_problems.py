@@ -28,7 +28,7 @@ FROM = "protocols.transfer.from"
         ("features:", "featurs:", "backbone.featurs", "unknown key; did you mean 'features'?"),
         ("{epochs: 25}", "{epochs: 25, epoch: {iteration: 3}}", "budget.epoch.iteration", "'iterations'?"),
         ("  joint: {}", "  joint: {budget: [full]}", "protocols.joint.budget", "did you mean 'budgets'?"),
-        ("seeds: [0, 1]", "seeds: [0, 1]\nmetrics: [dice]", "metrics", "unknown key"),
+        ("seeds: [0, 1]", "seeds: [0, 1]\nmeasures: [dice]", "measures", "unknown key"),
         ("[alpha, beta]", "[alpha, betta]", "sequence[1]", "there is no task 'betta'; did you mean 'beta'?"),
         ("[plain, pull]", "[plain, puli]", "protocols.continual.baselines[1]", "did you mean 'pull'?"),
         ("[gamma]", "[gama]", "protocols.transfer.targets[0]", "did you mean 'gamma'?"),
@@ -291,7 +291,10 @@ def test_a_broken_method_is_reported_with_its_own_file_and_line(suite: Suite) ->
     assert problem.field == "Pull.steps"
 
 
-FULL = f"{BENCHMARK}orders: [[beta, alpha]]\noptimizer: {{lr: 0.1}}\n"
+FULL = (
+    f"{BENCHMARK}orders: [[beta, alpha]]\noptimizer: {{lr: 0.1}}\nmetrics: [dice]\npredictions: keep\n"
+    "monitor: {every: 5}\n"
+)
 KEYS = sorted(set(Benchmark.model_fields) - {"extends", "heads", "name"})  # one letter makes seeds of heads
 
 

@@ -55,7 +55,8 @@ def test_dice_is_symmetric_and_between_zero_and_one(prediction, reference):
 
 def test_volumes_are_millilitres_per_label_even_where_nothing_is_predicted():
     reference = np.array([[[1, 1, 2, 0]]])
-    rows = {(m.label, m.metric): m.value for m in measure_case(np.zeros((1, 1, 4)), reference, ("a", "b"), 0.5)}
+    found = measure_case(np.zeros((1, 1, 4)), reference, ("a", "b"), (5, 10, 10))
+    rows = {(m.label, m.metric): m.value for m in found}
     assert rows[("a", "reference_ml")] == 1.0
     assert rows[("b", "reference_ml")] == 0.5
     assert rows[("a", "predicted_ml")] == 0.0

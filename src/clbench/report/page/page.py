@@ -13,6 +13,7 @@ from typing import Any
 from clbench.report.document import flat, limits, seeds_words
 from clbench.report.figures.drawing import Drawn
 from clbench.report.page.cells import Shown, ShownTable, shown, shown_table
+from clbench.report.page.pictures import NO_PICTURES, Picture, Pictures
 from clbench.report.table import stamped
 from clbench.report.tables import all_tables
 from clbench.results.model import BaselineSummary, Stat, Summary
@@ -29,6 +30,7 @@ class Part:
     title: str
     slug: str
     figures: tuple[dict[str, str], ...] = ()
+    pictures: tuple[Picture, ...] = ()
     maps: tuple[ShownTable, ...] = ()
     tables: tuple[ShownTable, ...] = ()
     entries: tuple[tuple[str, str], ...] = ()
@@ -36,7 +38,10 @@ class Part:
     words: str = ""
 
 
-def html_page(summary: Summary, figures: Sequence[Drawn], rows: Iterable[Row], verdict: Sequence[str]) -> str:
+def html_page(
+    summary: Summary, figures: Sequence[Drawn], rows: Iterable[Row], verdict: Sequence[str],
+    pictures: Pictures = NO_PICTURES,
+) -> str:  # fmt: skip
     """The whole page.
 
     Args:
@@ -44,6 +49,7 @@ def html_page(summary: Summary, figures: Sequence[Drawn], rows: Iterable[Row], v
         figures: all figures; those whose slug begins with ``transfer`` stand in the section on transfer.
         rows: every measurement.
         verdict: what came out and how sure that is, in sentences.
+        pictures: of cases, if there are any.
     """
     from jinja2 import Environment, StrictUndefined
 
@@ -52,7 +58,7 @@ def html_page(summary: Summary, figures: Sequence[Drawn], rows: Iterable[Row], v
     template = environment.from_string((folder / "template.html").read_text("utf-8"))
     packed = packed_rows(rows)
     return template.render(
-        page=_page(summary, figures, verdict, linked=bool(packed)), rows=packed,
+        page=_page(summary, figures, verdict, pictures, linked=bool(packed)), rows=packed,
         style=(folder / "style.css").read_text("utf-8"), script=(folder / "page.js").read_text("utf-8"),
     )  # fmt: skip
 
@@ -69,25 +75,28 @@ def packed_rows(rows: Iterable[Row]) -> str:
     return packed if len(packed) <= MOST_BYTES else ""
 
 
-def _page(summary: Summary, figures: Sequence[Drawn], verdict: Sequence[str], linked: bool) -> dict[str, Any]:
+def _page(
+    summary: Summary, figures: Sequence[Drawn], verdict: Sequence[str], pictures: Pictures, linked: bool
+) -> dict[str, Any]:
     info = summary.benchmark
     return {
         "name": info.name, "title": info.title, "version": info.version, "seeds": seeds_words(info.seeds),
         "orders": info.orders, "targets": ", ".join(info.targets), "baselines": len(summary.baselines),
         "verdict": verdict, "limits": limits(summary), "overview": _overview(summary),
-        "parts": _parts(summary, figures),
+        "parts": _parts(summary, figures, pictures),
         "footer": "Every measurement is in rows.csv, every number in summary.json, every table in tables/ and every "
         "figure in figures/ beside this page."
         + ("" if linked else " Its numbers have no links: the rows are too many."),
     }  # fmt: skip
 
 
-def _parts(summary: Summary, figures: Sequence[Drawn]) -> list[Part]:
+def _parts(summary: Summary, figures: Sequence[Drawn], pictures: Pictures) -> list[Part]:
     drawn = [_drawing(one) for one in figures]
     transfer = tuple(one for one in drawn if one["slug"].startswith("transfer"))
     parts = [
         Part("Overview", "overview"),
         Part("Forgetting", "forgetting", figures=tuple(one for one in drawn if one not in transfer)),
+        *_picture_parts(pictures),
     ]
     for title, members in groupby(all_tables(summary), key=lambda table: table.section):
         tables = tuple(shown_table(table, summary) for table in members)
@@ -102,6 +111,11 @@ def _parts(summary: Summary, figures: Sequence[Drawn]) -> list[Part]:
         Part("Provenance", "provenance", entries=tuple(flat(summary.provenance))),
         Part("Reproduce", "reproduce", command=command, words="The same command goes on with a run that stopped."),
     ]
+
+
+def _picture_parts(pictures: Pictures) -> list[Part]:
+    drawn = pictures.drawn()
+    return [Part("Pictures", "pictures", pictures=drawn, words=pictures.note)] if drawn else []
 
 
 def _drawing(one: Drawn) -> dict[str, str]:
