@@ -15,6 +15,7 @@ from clbench.report.account_tables import (
 )
 from clbench.report.comparison_tables import differences_table, ranking_table
 from clbench.report.dice_tables import final_table, matrix_tables, metrics_table, stage_table
+from clbench.report.passport_tables import passport_tables
 from clbench.report.table import Table
 from clbench.report.transfer_tables import transfer_excluded_tables, transfer_tables, transfer_volume_tables
 from clbench.results.model import Summary
@@ -30,6 +31,7 @@ def all_tables(summary: Summary) -> tuple[Table, ...]:
         *transfer_volume_tables(summary),
         *((excluded_table(summary),) if measured else ()),
         *transfer_excluded_tables(summary),
+        *(passport_tables(summary) if measured else ()),
         cost_table(summary),
         evidence_table(summary),
         *evidence_details(summary),

@@ -13,6 +13,7 @@ from clbench.results.matrix import reference_ml
 from clbench.results.model import BaselineSummary, Metrics, Missing, Stat, Summary, TransferPoint
 from clbench.results.records import STAGED, BaselineInfo, BenchmarkInfo, Hole, Replicate, StageRecord
 from clbench.results.rows import Row
+from clbench.results.run_passport import case_metrics, run_passport
 from clbench.results.scores import (
     SCORERS,
     ByReplicate,
@@ -71,6 +72,8 @@ def summarise(
         costs=costs(records, info, {hole[:4] for hole in holes}),
         evidence=proof,
         missing=tuple(_missing(hole, holes[hole]) for hole in sorted(holes)),
+        passport=() if info.whole else run_passport(info, scores),
+        case_metrics=case_metrics(table),
     )
     return _how_sure(bare, scores, table)
 
