@@ -32,8 +32,8 @@ def _values_table(summary: Summary) -> Table:
         rows=tuple(_values_row(line, names) for line in summary.passport) if names else (),
         note=f"Numbers of one name by different formulas, from the same matrices: computed for each of the "
         f"{counted(summary)}, then averaged, ± the standard deviation. An empty line needs what this run does not "
-        "have: another baseline (finetune, from-scratch, joint, cumulative), or scores of tasks that were not learnt yet, "
-        "which are never measured.",
+        "have: another baseline (finetune, from-scratch, joint, cumulative), or scores of tasks that were not learnt "
+        "yet, which are never measured.",
         section=SECTION,
         text_columns=3,
         counted=counted(summary),
