@@ -25,12 +25,14 @@ from clbench.provenance import provenance
 from clbench.report.page.write import write_page
 from clbench.report.write import SUMMARY, read_summary, write_report
 from clbench.results.model import Summary
+from clbench.results.parquet import write_parquet
 from clbench.results.rows import write_rows
 from clbench.results.summary import summarise
 from clbench.store import Store, write_atomic
 
 PLAN = "plan.json"
 ROWS = "rows.csv"
+PARQUET = "rows.parquet"
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,7 @@ def report(plan: Plan, folder: Path, command: str | None = None) -> Summary:
     origin = provenance(plan, store, command) if command else _last_provenance(plan, folder, store)
     with writing_to(folder):
         write_rows(folder / ROWS, collected.rows)
+        write_parquet(folder / PARQUET, collected.rows)
         whole = write_report(folder, summary, origin)
         write_page(folder, whole, collected.rows)
     return summary

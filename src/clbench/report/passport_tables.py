@@ -19,7 +19,12 @@ CASE_FORMULAS: Mapping[str, tuple[str, str, str]] = {
 
 def passport_tables(summary: Summary) -> tuple[Table, ...]:
     """Values of all variants, their formulas, and the metrics of a case."""
-    return (_values_table(summary), _formulas_table(summary), _case_table(summary))
+    return (*variant_tables(summary), _case_table(summary))
+
+
+def variant_tables(summary: Summary) -> tuple[Table, Table]:
+    """Values of all variants, and their formulas."""
+    return _values_table(summary), _formulas_table(summary)
 
 
 def _values_table(summary: Summary) -> Table:
@@ -30,14 +35,19 @@ def _values_table(summary: Summary) -> Table:
         slug="passport",
         headers=("called", "variant", "better", *(shown[name] for name in names)),
         rows=tuple(_values_row(line, names) for line in summary.passport) if names else (),
-        note=f"Numbers of one name by different formulas, from the same matrices: computed for each of the "
-        f"{counted(summary)}, then averaged, ± the standard deviation. An empty line needs what this run does not "
-        "have: another baseline (finetune, from-scratch, joint, cumulative), or scores of tasks that were not learnt "
-        "yet, which are never measured.",
+        note=f"Numbers of one name by different formulas, from the same matrices{_averaged(summary)}. A “–” is a hole, "
+        "or a division by a task's Dice of 0. An empty line needs what this run does not have: another baseline "
+        "(finetune, from-scratch, joint, cumulative), or scores of tasks that were not learnt yet, which are never "
+        "measured.",
         section=SECTION,
         text_columns=3,
         counted=counted(summary),
     )
+
+
+def _averaged(summary: Summary) -> str:
+    several = any(stat and stat.planned > 1 for line in summary.passport for stat in line.values.values())
+    return f", computed for each of the {counted(summary)}, then averaged, ± the standard deviation" if several else ""
 
 
 def _values_row(line: PassportLine, names: list[str]) -> tuple[Cell, ...]:

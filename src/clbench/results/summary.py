@@ -10,7 +10,7 @@ from clbench.errors import ClbenchError
 from clbench.results.accounts import costs, evidence
 from clbench.results.continual import average_accuracy, gap_closed
 from clbench.results.matrix import reference_ml
-from clbench.results.model import BaselineSummary, Metrics, Missing, Stat, Summary, TransferPoint
+from clbench.results.model import BaselineSummary, Metrics, Missing, PassportLine, Stat, Summary, TransferPoint
 from clbench.results.records import STAGED, BaselineInfo, BenchmarkInfo, Hole, Replicate, StageRecord
 from clbench.results.rows import Row
 from clbench.results.run_passport import case_metrics, run_passport
@@ -76,6 +76,18 @@ def summarise(
         case_metrics=case_metrics(table),
     )
     return _how_sure(bare, scores, table)
+
+
+def passport_of(info: BenchmarkInfo, rows: Iterable[Row]) -> tuple[PassportLine, ...]:
+    """The metric passport alone, of a run's rows.
+
+    Raises:
+        ClbenchError: rows of another benchmark or version, or of an unknown baseline, task, seed or order.
+    """
+    table = tuple(rows)
+    _check(info, table)
+    places = _by_place(table)
+    return run_passport(info, {entry.name: _scores(info, entry, places) for entry in info.baselines})
 
 
 def _how_sure(bare: Summary, scores: Mapping[str, ByReplicate], rows: Sequence[Row]) -> Summary:
