@@ -167,7 +167,14 @@ def read_plan(folder: Path) -> Plan:
     Raises:
         MissingEnvironment: the folder has no plan, or none of this version.
     """
-    return read_plan_file(folder / PLAN)
+    plan = read_plan_file(folder / PLAN)
+    if plan.resolved is None:
+        raise _other_version(folder / PLAN)
+    return plan
+
+
+def _other_version(path: Path) -> MissingEnvironment:
+    return MissingEnvironment(f"{path} is no plan of this version of clbench; `clbench run` writes it anew")
 
 
 def read_plan_file(path: Path) -> Plan:
@@ -181,6 +188,4 @@ def read_plan_file(path: Path) -> Plan:
     except OSError as error:
         raise MissingEnvironment(f"{path}: {error.strerror}; `clbench run` writes it into its folder") from None
     except ValueError:
-        raise MissingEnvironment(
-            f"{path} is no plan of this version of clbench; `clbench run` writes it anew"
-        ) from None
+        raise _other_version(path) from None

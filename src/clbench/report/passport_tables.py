@@ -35,10 +35,10 @@ def _values_table(summary: Summary) -> Table:
         slug="passport",
         headers=("called", "variant", "better", *(shown[name] for name in names)),
         rows=tuple(_values_row(line, names) for line in summary.passport) if names else (),
-        note=f"Numbers of one name by different formulas, from the same matrices{_averaged(summary)}. A “–” is a hole, "
-        "or a division by a task's Dice of 0. An empty line needs what this run does not have: another baseline "
-        "(finetune, from-scratch, joint, cumulative), or scores of tasks that were not learnt yet, which are never "
-        "measured.",
+        note=f"Numbers of one name by different formulas, from the same matrices{_averaged(summary)}. A “–” is a "
+        "hole, or a division by a task's Dice of 0. An empty line needs what this run does not have: another "
+        "baseline (finetune, from-scratch, joint, cumulative), or scores of tasks that were not learnt yet, which "
+        "are never measured.",
         section=SECTION,
         text_columns=3,
         counted=counted(summary),
@@ -47,7 +47,8 @@ def _values_table(summary: Summary) -> Table:
 
 def _averaged(summary: Summary) -> str:
     several = any(stat and stat.planned > 1 for line in summary.passport for stat in line.values.values())
-    return f", computed for each of the {counted(summary)}, then averaged, ± the standard deviation" if several else ""
+    words = f", computed for each of the {counted(summary)}, then averaged, ± the standard deviation"
+    return words if several else ""
 
 
 def _values_row(line: PassportLine, names: list[str]) -> tuple[Cell, ...]:

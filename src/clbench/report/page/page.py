@@ -113,7 +113,8 @@ def _drawing(one: Drawn) -> dict[str, str]:
 
 
 def _overview(summary: Summary) -> dict[str, Any]:
-    ordered = sorted(summary.baselines, key=lambda entry: -(entry.final.mean.mean if entry.final.mean else -1))
+    shown_ones = () if summary.benchmark.whole else summary.baselines
+    ordered = sorted(shown_ones, key=lambda entry: -(entry.final.mean.mean if entry.final.mean else -1))
     return {
         "headers": ("final Dice", "BWT", "learning accuracy"),
         "lines": [_overview_line(summary, entry) for entry in ordered],

@@ -22,6 +22,8 @@ def compared(summary: Summary) -> str:
 
 def verdict(summary: Summary) -> list[str]:
     """The baseline with the highest mean at the end, which others can't be told apart from it, and the scale."""
+    if summary.benchmark.whole:
+        return [_whole(summary)]
     known = [entry for entry in summary.baselines if entry.protocol == "continual" and entry.final.mean]
     if not known:
         return ["Nothing is finished yet that could be compared."]
@@ -29,6 +31,14 @@ def verdict(summary: Summary) -> list[str]:
     return [
         f"{_came_out(summary, known, best)}.", _sure(summary, best), *_unfinished(summary), *_scale(summary, best)
     ]  # fmt: skip
+
+
+def _whole(summary: Summary) -> str:
+    info = summary.benchmark
+    return (
+        f"{len(info.sequence)} tasks were learnt with every case they have, so nothing of them is measured; the "
+        f"{len(info.tuned)} fine-tunings are compared on {_listed(info.targets)}, in the section “Transfer”."
+    )
 
 
 def _came_out(summary: Summary, known: Sequence[BaselineSummary], best: BaselineSummary) -> str:
