@@ -40,26 +40,32 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     driver.quit()
 
 
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all tests: a page that would not change is not drawn again."""
+    return tmp_path_factory.mktemp("run")
+
+
 @pytest.fixture
 def page(
-    browser: Chrome, toy: Callable[..., Summary], toy_rows: Callable[..., list[Row]], tmp_path: Path
+    browser: Chrome, toy: Callable[..., Summary], toy_rows: Callable[..., list[Row]], folder: Path
 ) -> Chrome:
     """The toy benchmark's page, two seeds, one inert baseline and one hole, opened from disk."""
     absent = (("finetune", 3),)
     summary = toy(seeds=(0, 1), absent=absent, reason="the <b>disk</b> was full")
-    whole = write_report(tmp_path, summary, {"revision": "abc", "command": "clbench run toy"})
-    write_page(tmp_path, whole, toy_rows((0, 1), absent))
+    whole = write_report(folder, summary, {"revision": "abc", "command": "clbench run toy"})
+    write_page(folder, whole, toy_rows((0, 1), absent))
     browser.get_log("browser")
     browser.get_log("performance")
-    browser.get((tmp_path / "report.html").as_uri())
+    browser.get((folder / "report.html").as_uri())
     return browser
 
 
-def test_the_page_opens_without_a_word_on_the_console_and_asks_for_nothing(page: Chrome, tmp_path: Path) -> None:
+def test_the_page_opens_without_a_word_on_the_console_and_asks_for_nothing(page: Chrome, folder: Path) -> None:
     assert page.get_log("browser") == []
     messages = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
     asked = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
-    assert set(asked) <= {(tmp_path / "report.html").as_uri()}
+    assert set(asked) <= {(folder / "report.html").as_uri()}
     assert "http" not in "".join(url for url in asked)
 
 
