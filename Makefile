@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 BENCHMARK ?= mini-organs
 
-.PHONY: benchmark setup test check bench bench-methods bench-report report clean help
+.PHONY: benchmark setup test check bench bench-methods bench-report gallery report clean help
 .DEFAULT_GOAL := help
 
 benchmark: setup  ## environment, run BENCHMARK (mini-organs), print its report
@@ -36,8 +36,16 @@ bench-methods: setup  ## CPU time of a training step under every method, as the 
 	$(BIN)/python -m pytest tests/bench/test_method_step.py $(TIMED) --benchmark-json=.bench.json
 	$(BIN)/python docs/cost_table.py .bench.json
 
-bench-report: setup  ## CPU time of the summary and the report of a large run
+bench-gallery: setup  ## copy the page of the last run of BENCHMARK to reports/gallery
+	mkdir -p reports/gallery
+	cp reports/$(BENCHMARK)/report.html reports/gallery/$(BENCHMARK).html
+
+report: setup  ## CPU time of the summary and the report of a large run
 	$(BIN)/python -m pytest tests/bench/test_summary.py $(TIMED)
+
+gallery: setup  ## copy the page of the last run of BENCHMARK to reports/gallery
+	mkdir -p reports/gallery
+	cp reports/$(BENCHMARK)/report.html reports/gallery/$(BENCHMARK).html
 
 report: setup  ## print the report of the last run of BENCHMARK again
 	$(BIN)/clbench report reports/$(BENCHMARK)

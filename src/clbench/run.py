@@ -27,6 +27,7 @@ from clbench.provenance import provenance
 from clbench.report.page.write import write_page
 from clbench.report.write import SUMMARY, read_summary, write_report
 from clbench.results.model import Summary
+from clbench.results.parquet import write_parquet
 from clbench.results.rows import Row, write_rows
 from clbench.results.summary import summarise
 from clbench.store import Store, write_atomic
@@ -34,6 +35,7 @@ from clbench.store import Store, write_atomic
 PLAN = "plan.json"
 ROWS = "rows.csv"
 MONITORED = "monitor.csv"
+PARQUET = "rows.parquet"
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,7 @@ def report(plan: Plan, folder: Path, command: str | None = None) -> Summary:
     with writing_to(folder):
         write_rows(folder / ROWS, collected.rows)
         _write_monitored(folder / MONITORED, collected.monitored)
+        write_parquet(folder / PARQUET, collected.rows)
         whole = write_report(folder, summary, origin)
         write_page(folder, whole, collected.rows, page_pictures(_gallery(plan, store, collected)))
     return summary
@@ -200,7 +203,14 @@ def read_plan(folder: Path) -> Plan:
     Raises:
         MissingEnvironment: the folder has no plan, or none of this version.
     """
-    return read_plan_file(folder / PLAN)
+    plan = read_plan_file(folder / PLAN)
+    if plan.resolved is None:
+        raise _other_version(folder / PLAN)
+    return plan
+
+
+def _other_version(path: Path) -> MissingEnvironment:
+    return MissingEnvironment(f"{path} is no plan of this version of clbench; `clbench run` writes it anew")
 
 
 def read_plan_file(path: Path) -> Plan:
@@ -214,6 +224,4 @@ def read_plan_file(path: Path) -> Plan:
     except OSError as error:
         raise MissingEnvironment(f"{path}: {error.strerror}; `clbench run` writes it into its folder") from None
     except ValueError:
-        raise MissingEnvironment(
-            f"{path} is no plan of this version of clbench; `clbench run` writes it anew"
-        ) from None
+        raise _other_version(path) from None

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from clbench.report import write_report
+from clbench.report.page.write import PAGE, write_page
 from clbench.results import BaselineInfo, BenchmarkInfo, Row, summarise
 
 TASKS = tuple(f"task-{number}" for number in range(6))
@@ -65,6 +66,22 @@ def measured() -> tuple[Row, ...]:
 def test_summary(measured: tuple[Row, ...], benchmark) -> None:
     benchmark.pedantic(lambda: summarise(INFO, measured, [], {}), rounds=3)
     benchmark.extra_info["peak MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+@pytest.mark.benchmark(group="report of 12 methods, 6 tasks, 5 seeds, 60 cases")
+def test_page(measured: tuple[Row, ...], benchmark, tmp_path: Path) -> None:
+    """Figures and page; anew each time, because a page that would not change is not drawn again."""
+    summary = summarise(INFO, measured, [], {})
+    benchmark.pedantic(lambda: write_page(fresh(tmp_path), summary, measured), rounds=3)
+    assert (tmp_path / PAGE).stat().st_size <= 5_000_000
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    benchmark.extra_info["peak MB"] = round(peak)
+    assert peak <= 1000
+
+
+def fresh(folder: Path) -> Path:
+    (folder / PAGE).unlink(missing_ok=True)
+    return folder
 
 
 @pytest.mark.benchmark(group="report of 12 methods, 6 tasks, 5 seeds, 60 cases")

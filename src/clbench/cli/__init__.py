@@ -29,6 +29,7 @@ COMMANDS = {
     "reproduce": ("compare", "Run benchmarks and hold each against its published reference."),
     "reference": ("compare", "Keep what a run measured as a reference."),
     "metrics": ("metrics", "Compute every published variant of BWT, FWT and forgetting of a finished sequence."),
+    "schema": ("schema", "Print the JSON Schema of a summary, or of a benchmark's, task's or baseline's file."),
     "export": ("export", "Copy a stage out as an nnU-Net model folder."),
     "job": ("runs", "Do one job of a plan; the engine calls this."),
 }

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from clbench.cli.options import PATH, json_option
 from clbench.errors import ClbenchError
+from clbench.references import ROWS, read_measured
+from clbench.report.passport_tables import variant_tables
+from clbench.report.render import terminal
 from clbench.results.imports import Imported, read_matrix, square
 from clbench.results.matrix import Matrix, Vector, diagonal
 from clbench.results.passport import Finished, Variant, values
+from clbench.results.summary import passport_of
 
 Found = tuple[tuple[Variant, float | None], ...]
 
@@ -32,9 +37,13 @@ def metrics_command(
     """Compute the metric passport of FILE: all published variants of BWT, FWT, forgetting and their kin.
 
     FILE is a CSV matrix (line i, column j: task j after stage i; a header and names are optional, holes are empty),
-    or a folder STAGE/TASK/summary.json of nnU-Net's evaluations.
+    a folder STAGE/TASK/summary.json of nnU-Net's evaluations, or the folder of a run, which has its own references.
     """
-
+    if _is_run(file):
+        beside = {"finetune": finetune, "cumulative": cumulative, "joint": joint, "scratch": scratch,
+                  "untrained": untrained, "order": order}  # fmt: skip
+        click.echo(_of_run(file, [name for name, given in beside.items() if given], as_json))
+        return
     imported = square(read_matrix(file, tuple(order.split(",")) if order else ()), file)
     stages = len(imported.tasks)
     finished = Finished(
@@ -48,6 +57,29 @@ def metrics_command(
     )
     found = values(finished)
     click.echo(_json(imported, found) if as_json else _page(imported, found))
+
+
+def _is_run(path: Path) -> bool:
+    return path.is_dir() and any((path / name).is_file() for name in ("plan.json", *ROWS))
+
+
+def _of_run(folder: Path, given: Sequence[str], as_json: bool) -> str:
+    """The passport of a run, or of a reference, from its rows.
+
+    Raises:
+        ClbenchError: an option is given that a run has no use for, or no stage of the sequence was measured.
+    """
+    if given:
+        raise ClbenchError(f"{folder}: a run's own baselines are its references; leave out --{given[0]}")
+    measured = read_measured(folder)
+    info = measured.summary.benchmark
+    lines = () if info.whole else passport_of(info, measured.rows)
+    if not any(value for line in lines for value in line.values.values()):
+        raise ClbenchError(f"{folder}: nothing in it was measured stage by stage, which these metrics are of")
+    if as_json:
+        entries = [line.model_dump(mode="json") for line in lines]
+        return json.dumps({"benchmark": info.name, "version": info.version, "metrics": entries}, indent=1)
+    return "\n".join(map(terminal, variant_tables(measured.summary.model_copy(update={"passport": lines}))))
 
 
 def _beside(path: Path | None, imported: Imported, lines: int) -> Matrix | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -52,11 +52,21 @@ class TaskCard(Record):
     """One line for people."""
     mirrors: Text | None = None
     """The public dataset that an embedded task imitates."""
-    modality: Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_channels)]
+    modality: Annotated[
+        tuple[Text, ...],
+        Field(min_length=1),
+        BeforeValidator(_channels, json_schema_input_type=Text | tuple[Text, ...]),
+    ]
     """What the images are, channel by channel, in nnU-Net's words; a single channel is written alone."""
     original_labels: dict[Text, Int] = Field(min_length=1)
     """The label scheme in the source's files, background left out."""
-    labels: Annotated[dict[Name, tuple[Int, ...]], Field(min_length=1), BeforeValidator(_spelled_out)]
+    labels: Annotated[
+        dict[Name, tuple[Int, ...]],
+        Field(min_length=1),
+        BeforeValidator(
+            _spelled_out, json_schema_input_type=Literal["separate", "all"] | dict[Name, tuple[Int, ...]]
+        ),
+    ]
     """Foreground labels in network order (1, 2, …), each with the original values that it collects. ``separate``
     stands for each original label alone, ``all`` for one label ``foreground`` that collects them all."""
     tolerance_mm: Positive = 2.0

@@ -14,7 +14,7 @@ def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-Reference = Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]
+Reference = Annotated[str, BeforeValidator(_as_text, json_schema_input_type=str | int), Field(min_length=1)]
 """A dataset's number, its folder's name, or a path."""
 
 

@@ -118,6 +118,7 @@ def _matrix_table(summary: Summary, entry: BaselineSummary, order: int) -> Table
         note="Down a column one task is learnt and then kept or forgotten; the diagonal is the per-stage, "
         "the last line the final reading.",
         section="Stage by task",
+        common={"order": order},
     )
 
 

@@ -30,6 +30,14 @@ _LATEX_SIGNS = str.maketrans(
         "↓": r"$\downarrow$",
         "→": r"$\rightarrow$",
         "≥": r"$\geq$",
+        "≤": r"$\leq$",
+        "−": "$-$",
+        "×": r"$\times$",
+        "Σ": r"$\Sigma$",
+        "Ω": r"$\Omega$",
+        "|": r"\textbar{}",
+        "…": r"\dots{}",
+        "’": "'",
         "·": r"$\cdot$",
         "“": "``",
         "”": "''",
@@ -68,7 +76,16 @@ def latex(table: Table) -> str:
     """A booktabs ``tabular``; title and note stand before it as comments."""
     body = _tabulated(table, "latex_booktabs").translate(_LATEX_SIGNS)
     body = _MINUS.sub("$-$", body)
-    return f"% {table.title}\n% {table.note}\n{body}\n"
+    return f"% {_one_line(table.title)}\n% {_one_line(table.note)}\n{_known_to_latex(body)}\n"
+
+
+def _one_line(text: str) -> str:
+    return _known_to_latex(" ".join(text.split()))
+
+
+def _known_to_latex(text: str) -> str:
+    """The text without what LaTeX has no letter for: signs that others put into names or messages."""
+    return "".join(sign if sign.isascii() or (sign.isalpha() and sign <= "ſ") else "?" for sign in text)
 
 
 def comma_separated(table: Table) -> str:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from clbench.definitions.protocols import BESIDE
 from clbench.results.model import BaselineSummary, Stat, Summary
+
+STAMPS = re.compile(r"(?: (?:INERT|AS-ORIGINAL))+$")
+"""What ``stamped`` puts behind a baseline's name."""
 
 Cell = Stat | float | int | str | None
 """None is a hole, shown as such; an empty text does not apply."""
@@ -36,12 +40,26 @@ class Table:
     """What its means are taken over, for the columns that count it."""
     key_columns: tuple[int, ...] = ()
     """The columns whose intervals a terminal, which is narrow, shows as well."""
+    common: Mapping[str, object] = field(default_factory=dict)
+    """What all rows of ``rows.csv`` behind its numbers have in common, where its words do not say it."""
 
 
 def stamped(entry: BaselineSummary) -> str:
     """A baseline's name as every table shows it."""
     stamps = (("INERT", entry.inert), ("AS-ORIGINAL", entry.as_original))
     return " ".join((entry.name, *(word for word, applies in stamps if applies)))
+
+
+def bare(label: str) -> str:
+    """A baseline's name without its stamps, which stand before the name of a schedule."""
+    name, beside, schedule = label.partition(BESIDE)
+    return f"{STAMPS.sub('', name)}{beside}{schedule}"
+
+
+def stamps_of(label: str) -> str:
+    """The stamps in a baseline's name."""
+    found = STAMPS.search(label.partition(BESIDE)[0])
+    return found[0].strip() if found else ""
 
 
 def several_orders(summary: Summary) -> bool:

@@ -42,6 +42,7 @@ def _transfer_table(summary: Summary, points: Sequence[TransferPoint]) -> Table:
         note="The held-out task is learnt from each backbone; gain is the Dice above from-scratch training "
         f"at the same epoch.{_order_note(summary)}",
         section="Transfer",
+        common=_common(points[0]),
     )
 
 
@@ -74,6 +75,10 @@ def _excluded_table(summary: Summary, points: Sequence[TransferPoint]) -> Table:
         note=f"Pairs of case and label over all seeds that have no Dice and are in no mean.{_order_note(summary)}",
         section="Predicted volume",
     )
+
+
+def _common(point: TransferPoint) -> dict[str, object]:
+    return {"protocol": "transfer", "task": point.target, "fraction": point.fraction, "metric": "dice"}
 
 
 def _order_note(summary: Summary) -> str:

@@ -266,6 +266,34 @@ class Rank(Model):
     """Worst end of it."""
 
 
+class PassportLine(Model):
+    """One published variant of a metric, for every baseline that learns stage by stage."""
+
+    family: str
+    """What it is called in papers."""
+    name: str
+    """Which of the variants it is."""
+    formula: str
+    """Exactly what is computed."""
+    better: str
+    """``↑`` where higher is better, ``↓`` where lower is."""
+    source: str
+    """Paper or code that computes it so."""
+    values: dict[str, Stat | None]
+    """By baseline: computed in each replicate, then averaged; None where the run lacks something it needs."""
+
+
+class CaseMetric(Model):
+    """One metric of a case, over all rows of the run."""
+
+    name: str
+    """Its name in ``rows.csv``."""
+    measured: int
+    """Rows that have it, undefined ones included."""
+    undefined: int
+    """Rows of them without a value: reference and prediction both empty."""
+
+
 class Summary(Model):
     """All numbers of a run's report."""
 
@@ -295,5 +323,9 @@ class Summary(Model):
     """Distances of surfaces at the end, of every baseline; none where they were not asked for."""
     monitor: tuple[MonitorPoint, ...] = ()
     """Dice within stages; none where they were not monitored."""
+    passport: tuple[PassportLine, ...] = ()
+    """Every published variant of the metrics of continual learning; empty where no stage was measured."""
+    case_metrics: tuple[CaseMetric, ...] = ()
+    """What was measured of each case."""
     provenance: dict[str, Any] = {}
     """Where the numbers come from; filled in when the report is written."""

@@ -86,7 +86,7 @@ def write_rows(path: Path, rows: Iterable[Row]) -> None:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows(map(_cells, _sorted_rows(rows)))
+    writer.writerows(map(_cells, sorted_rows(rows)))
     content = buffer.getvalue().encode("utf-8")
     write_atomic(path, gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
 
@@ -112,7 +112,12 @@ def read_rows(path: Path) -> tuple[Row, ...]:
     return tuple(_parse_row(path, reader.line_num, cells) for cells in reader)
 
 
-def _sorted_rows(rows: Iterable[Row]) -> list[Row]:
+def sorted_rows(rows: Iterable[Row]) -> list[Row]:
+    """Rows by their columns.
+
+    Raises:
+        ValueError: two rows measure the same thing.
+    """
     ordered = sorted(rows, key=_identity)
     for former, latter in pairwise(ordered):
         if _identity(former) == _identity(latter):

@@ -11,10 +11,20 @@ from clbench.results.accounts import costs, evidence
 from clbench.results.continual import average_accuracy, gap_closed
 from clbench.results.labels import label_transfer, with_label_intervals
 from clbench.results.matrix import reference_ml
-from clbench.results.model import BaselineSummary, Metrics, Missing, Stat, Summary, SurfaceReading, TransferPoint
+from clbench.results.model import (
+    BaselineSummary,
+    Metrics,
+    Missing,
+    PassportLine,
+    Stat,
+    Summary,
+    SurfaceReading,
+    TransferPoint,
+)
 from clbench.results.monitor import monitor_points
 from clbench.results.records import STAGED, BaselineInfo, BenchmarkInfo, Hole, Replicate, StageRecord
 from clbench.results.rows import Row
+from clbench.results.run_passport import case_metrics, run_passport
 from clbench.results.scores import (
     SCORERS,
     ByReplicate,
@@ -79,8 +89,22 @@ def summarise(
         missing=tuple(_missing(hole, holes[hole]) for hole in sorted(holes)),
         surfaces=_surfaces(info, places),
         monitor=monitor_points(info, monitored, table),
+        passport=() if info.whole else run_passport(info, scores),
+        case_metrics=case_metrics(table),
     )
     return _how_sure(bare, scores, table)
+
+
+def passport_of(info: BenchmarkInfo, rows: Iterable[Row]) -> tuple[PassportLine, ...]:
+    """The metric passport alone, of a run's rows.
+
+    Raises:
+        ClbenchError: rows of another benchmark or version, or of an unknown baseline, task, seed or order.
+    """
+    table = tuple(rows)
+    _check(info, table)
+    places = _by_place(table)
+    return run_passport(info, {entry.name: _scores(info, entry, places) for entry in info.baselines})
 
 
 def _how_sure(bare: Summary, scores: Mapping[str, ByReplicate], rows: Sequence[Row]) -> Summary:

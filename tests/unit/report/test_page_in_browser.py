@@ -15,6 +15,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from clbench.report.page.write import write_page
 from clbench.report.write import write_report
 from clbench.results import Row, Summary
+from clbench.results.passport import PASSPORT
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 QUIET = (
@@ -39,26 +40,32 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     driver.quit()
 
 
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all tests: a page that would not change is not drawn again."""
+    return tmp_path_factory.mktemp("run")
+
+
 @pytest.fixture
 def page(
-    browser: Chrome, toy: Callable[..., Summary], toy_rows: Callable[..., list[Row]], tmp_path: Path
+    browser: Chrome, toy: Callable[..., Summary], toy_rows: Callable[..., list[Row]], folder: Path
 ) -> Chrome:
     """The toy benchmark's page, two seeds, one inert baseline and one hole, opened from disk."""
     absent = (("finetune", 3),)
     summary = toy(seeds=(0, 1), absent=absent, reason="the <b>disk</b> was full")
-    whole = write_report(tmp_path, summary, {"revision": "abc", "command": "clbench run toy"})
-    write_page(tmp_path, whole, toy_rows((0, 1), absent))
+    whole = write_report(folder, summary, {"revision": "abc", "command": "clbench run toy"})
+    write_page(folder, whole, toy_rows((0, 1), absent))
     browser.get_log("browser")
     browser.get_log("performance")
-    browser.get((tmp_path / "report.html").as_uri())
+    browser.get((folder / "report.html").as_uri())
     return browser
 
 
-def test_the_page_opens_without_a_word_on_the_console_and_asks_for_nothing(page: Chrome, tmp_path: Path) -> None:
+def test_the_page_opens_without_a_word_on_the_console_and_asks_for_nothing(page: Chrome, folder: Path) -> None:
     assert page.get_log("browser") == []
     messages = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
     asked = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
-    assert set(asked) <= {(tmp_path / "report.html").as_uri()}
+    assert set(asked) <= {(folder / "report.html").as_uri()}
     assert "http" not in "".join(url for url in asked)
 
 
@@ -103,6 +110,38 @@ def test_a_number_shows_the_measurements_that_it_is_the_mean_of(page: Chrome) ->
     values = [float(line[head.index("value")]) for line in lines]
     assert sum(values) / 4 == pytest.approx(0.1 + 0.015625 / 2, abs=1e-5)
     assert {line[head.index("stage")] for line in lines} == {"3"}
+
+
+def test_a_number_of_transfer_shows_its_own_epoch_and_a_gain_the_curve_from_scratch_too(page: Chrome) -> None:
+    cells = page.find_elements(By.CSS_SELECTOR, '#transfer tr[data-baseline="finetune"] a')
+    assert [cell.text for cell in cells] == ["0.500", "0.625", "0.250", "0.125"]
+    for cell, baselines in ((cells[1], {"finetune"}), (cells[3], {"finetune", "from-scratch"})):
+        page.execute_script("arguments[0].click()", cell)
+        WebDriverWait(page, 10).until(lambda _: page.find_element(By.TAG_NAME, "dialog").is_displayed())
+        lines = page.execute_script(
+            "return [...document.querySelectorAll('dialog tbody tr')].map(r => [...r.cells].map(c => c.textContent))"
+        )
+        rows = [dict(zip(column_names(page), line, strict=True)) for line in lines]
+        assert {row["baseline"] for row in rows} == baselines
+        assert {row["epoch"] for row in rows} == {"25"}
+        assert {row["protocol"] for row in rows} == {"transfer"}
+        page.execute_script("document.querySelector('dialog').close()")
+
+
+def test_a_bound_looks_unlike_a_method_in_the_overview(page: Chrome) -> None:
+    bounds = page.find_elements(By.CSS_SELECTOR, "#overview tr.bound")
+    assert {line.get_attribute("data-baseline") for line in bounds} == {"from-scratch", "joint"}
+    style = "return getComputedStyle(document.querySelector(arguments[0])).color"
+    ink = [page.execute_script(style, f'#overview tr[data-baseline="{name}"] td') for name in ("joint", "finetune")]
+    assert ink[0] != ink[1]
+
+
+def test_the_metric_passport_has_every_variant_and_its_formula(page: Chrome) -> None:
+    section = page.find_element(By.ID, "metric-passport")
+    values, formulas, _ = section.find_elements(By.TAG_NAME, "table")
+    count = len(PASSPORT)
+    assert [len(table.find_elements(By.CSS_SELECTOR, "tbody tr")) for table in (values, formulas)] == [count, count]
+    assert "1/(T−1) Σ_{j<T} (R[T][j] − R[j][j])" in formulas.text
 
 
 def column_names(page: Chrome) -> list[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from clbench.report.document import report_page, terminal_report
+from clbench.report.page.write import write_page
 from clbench.report.tables import all_tables
 from clbench.results import BaselineInfo, BenchmarkInfo, Summary, summarise
 
@@ -38,6 +40,15 @@ def summary_of(info: BenchmarkInfo) -> Summary:
 def summary() -> Summary:
     """The toy whose sequence is trained on whole."""
     return summary_of(INFO)
+
+
+def test_the_page_of_a_sequence_that_is_not_measured_sends_its_reader_to_transfer(
+    summary: Summary, tmp_path: Path
+) -> None:
+    write_page(tmp_path, summary, [])
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "3 tasks were learnt with every case they have, so nothing of them is measured; the 3 fine-tunings" in page
+    assert "final Dice" not in page
 
 
 def test_each_schedule_is_a_line_of_its_own_that_ends_where_its_training_does(summary: Summary) -> None:

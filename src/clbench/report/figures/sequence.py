@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from clbench.report.figures.drawing import INK, Drawn, legend, looks, panels
+from clbench.report.figures.labels import Box, beside_points
 from clbench.report.table import stamped
 from clbench.results.model import BaselineSummary, Stat, Summary
 from clbench.results.records import RESERVED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+WIDE, HIGH = 400.0, 250.0
+"""About the size of the plane's axes, in points of type."""
 
 
 def forgetting_figures(summary: Summary) -> list[Drawn]:
@@ -24,16 +29,14 @@ def plane_figures(summary: Summary) -> list[Drawn]:
     known = [(entry, learnt, kept) for entry, learnt, kept in points if learnt and kept]
     if not known:
         return []
-    figure, (axes,) = panels(1, 1, 4.6, 3.6)
+    figure, (axes,) = panels(1, 1, 6.4, 4.0)
     shown = baseline_looks(summary)
     for entry, learnt, kept in known:
         look = {**shown[entry.name], "linestyle": "none", "elinewidth": 0.8}
         axes.errorbar(learnt.mean, kept.mean, xerr=_arms(learnt), yerr=_arms(kept), **look)
-    for (entry, learnt, kept), shift in zip(known, _shifts([(x.mean, y.mean) for _, x, y in known]), strict=True):
-        place = (learnt.mean, kept.mean)
-        axes.annotate(stamped(entry), place, (6, shift), textcoords="offset points", fontsize=8, color=INK)
     axes.set(xlabel="learning accuracy: mean Dice right after learning", ylabel="BWT: change of it to the end")
     axes.margins(0.16)
+    _name(axes, known)
     return [Drawn(
         "Plasticity against stability", "plasticity-stability",
         "Right: learns its tasks well. Up: loses little of the earlier ones; a frozen network is up and left. "
@@ -48,13 +51,31 @@ def _arms(stat: Stat) -> list[list[float]] | None:
     return [[max(0.0, stat.mean - band.low)], [max(0.0, band.high - stat.mean)]] if band else None
 
 
-def _shifts(points: list[tuple[float, float]]) -> list[int]:
-    """How many points of type each label is moved up, so that labels of neighbours do not lie on each other."""
-    shifts: list[int] = []
-    for place, (x, y) in enumerate(points):
-        near = [shifts[k] for k, (a, b) in enumerate(points[:place]) if abs(a - x) < 0.1 and abs(b - y) < 0.04]
-        shifts.append(next(shift for shift in (2, -9, 13, -20, 24, -31, 35) if shift not in near or len(near) > 6))
-    return shifts
+def _name(axes: Axes, known: Sequence[tuple[BaselineSummary, Stat, Stat]]) -> None:
+    """Names beside the points; how large the axes will be is known only when they are drawn, so roughly."""
+    (left, right), (low, top) = axes.get_xlim(), axes.get_ylim()
+
+    def scaled(x: float, y: float) -> tuple[float, float]:
+        return (x - left) / (right - left) * WIDE, (y - low) / (top - low) * HIGH
+
+    points = [scaled(learnt.mean, kept.mean) for _, learnt, kept in known]
+    drawn = [box for _, learnt, kept in known for box in _cross(learnt, kept, scaled)]
+    names = [stamped(entry) for entry, *_ in known]
+    places = zip(known, names, beside_points(points, names, drawn), strict=True)
+    for (_, learnt, kept), name, (offset, side) in places:
+        place = (learnt.mean, kept.mean)
+        axes.annotate(name, place, offset, textcoords="offset points", ha=side, fontsize=8, color=INK)
+
+
+def _cross(learnt: Stat, kept: Stat, scaled: Callable[[float, float], tuple[float, float]]) -> list[Box]:
+    """The boxes of a marker, of its horizontal and of its vertical arms, in points of type."""
+    x, y = scaled(learnt.mean, kept.mean)
+    (left, low), (right, top) = (scaled(*ends) for ends in zip(_ends(learnt), _ends(kept), strict=True))
+    return [(x - 3.5, y - 3.5, x + 3.5, y + 3.5), (left, y - 1, right, y + 1), (x - 1, low, x + 1, top)]
+
+
+def _ends(stat: Stat) -> tuple[float, float]:
+    return (stat.interval.low, stat.interval.high) if stat.interval else (stat.mean, stat.mean)
 
 
 def baseline_looks(summary: Summary) -> dict[str, dict[str, Any]]:

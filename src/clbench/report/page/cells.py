@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from clbench.report.page.links import Query, query
 from clbench.report.render import cell_text
-from clbench.report.table import Cell, Table
+from clbench.report.table import Cell, Table, bare, stamps_of
 from clbench.results.model import Stat, Summary
-
-STAMPS = re.compile(r"(?: (?:INERT|AS-ORIGINAL))+$")
-"""What ``table.stamped`` puts behind a baseline's name."""
-Query = Mapping[str, object]
-"""Column of ``rows.csv`` → the value that the rows of a number have there."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +26,12 @@ class Shown:
     """A ``Query`` as JSON; empty where a number is not the mean of rows."""
     stamp: str = ""
     """What must not be overlooked beside it."""
+    spread: str = ""
+    """What stands behind a mean, in small type."""
+    count: str = ""
+    """How many replicates it is the mean of, where some are missing."""
+    hint: str = ""
+    """The number in full, where the cell shows less."""
 
 
 @dataclass(frozen=True)
@@ -67,61 +67,53 @@ def shown_table(table: Table, summary: Summary) -> ShownTable:
     names = {entry.name for entry in summary.baselines}
     whole = bare(table.headers[0].removesuffix(" after"))
     owner = whole if table.section == "Stage by task" and whole in names else ""
+    headers = ("after", *table.headers[1:]) if owner else table.headers
     return ShownTable(
-        title=table.title,
+        title=table.title.partition(":")[0] if owner else table.title,
         note=table.note,
-        headers=tuple(Head(text, place < table.text_columns) for place, text in enumerate(table.headers)),
+        headers=tuple(Head(text, place < table.text_columns) for place, text in enumerate(headers)),
         lines=tuple(_line(table, row, summary, owner) for row in table.rows),
         baseline=owner,
     )
 
 
-def shown(cell: Cell, decimals: int, word: bool = False, heat: bool = False, query: Query | None = None) -> Shown:
-    """One cell."""
-    text = cell_text(cell, decimals)
+def shown(
+    cell: Cell, decimals: int, word: bool = False, heat: bool = False, query: Query | None = None, spread: bool = True
+) -> Shown:
+    """One cell; what it leaves out of a number without ``spread`` is in its hint."""
+    text, whole = cell_text(cell, decimals, spread=False), cell_text(cell, decimals)
     number = cell.mean if isinstance(cell, Stat) else cell
     value = "" if number is None else f"{number:.9g}" if isinstance(number, float) else str(number)
-    name = bare(text) if word else text
+    name = bare(text) if word else _first(text) if isinstance(cell, Stat) else text
     return Shown(
         text=name,
         value=value,
         word=word,
         heat=round(min(max(number, 0.0), 1.0), 3) if heat and isinstance(number, float) else None,
-        rows=json.dumps(query) if query and isinstance(cell, Stat) else "",
-        stamp=text[len(name) :].strip(),
+        rows=json.dumps(query) if query and isinstance(cell, Stat | float) else "",
+        stamp=stamps_of(text) if word else "",
+        spread=_rest(whole).partition("(")[0].strip() if spread and isinstance(cell, Stat) else "",
+        count="".join(_rest(whole).partition("(")[1:]) if isinstance(cell, Stat) else "",
+        hint="" if spread else whole,
     )
 
 
-def bare(label: str) -> str:
-    """A baseline's name without its stamps."""
-    return STAMPS.sub("", label)
+def _rest(text: str) -> str:
+    return text.removeprefix(_first(text)).strip()
+
+
+def _first(text: str) -> str:
+    """The mean alone."""
+    return text.split(" ")[0]
 
 
 def _line(table: Table, row: tuple[Cell, ...], summary: Summary, owner: str) -> Line:
     name = bare(str(row[0]))
-    known = name in {entry.name for entry in summary.baselines}
+    named = {*(entry.name for entry in summary.baselines), "from-scratch", *summary.benchmark.tuned}
     cells = []
     for place, (header, cell) in enumerate(zip(table.headers, row, strict=True)):
-        query = _query(table, header, row, owner, summary) if owner or known else None
+        words = place < table.text_columns
+        found = None if words else query(table, bare(header), row, summary, owner, name)
         heat = bool(owner) or (header in summary.benchmark.sequence and table.section == "Dice")
-        cells.append(shown(cell, table.decimals, place < table.text_columns, heat, query))
-    return Line(tuple(cells), "" if owner else name if known else "")
-
-
-def _query(table: Table, header: str, row: tuple[Cell, ...], owner: str, summary: Summary) -> Query | None:
-    """Which rows a number in a table of Dice over the sequence is the mean of."""
-    if header not in summary.benchmark.sequence:
-        return None
-    if owner:
-        return {"baseline": owner, "task": header, "stage": str(row[0]).split()[0], "metric": "dice"}
-    if table.section != "Dice":
-        return None
-    name = bare(str(row[0]))
-    entry = next(entry for entry in summary.baselines if entry.name == name)
-    found: dict[str, object] = {"protocol": entry.protocol, "baseline": name, "task": header, "metric": "dice"}
-    if not entry.staged:
-        return found
-    if table.slug == "per-stage":  # a task's own stage is another one in every order
-        several = len(summary.benchmark.orders) > 1
-        return found if several else {**found, "stage": summary.benchmark.sequence.index(header) + 1}
-    return {**found, "stage": len(summary.benchmark.sequence)}
+        cells.append(shown(cell, table.decimals, words, heat, found, spread=not owner))
+    return Line(tuple(cells), name if name in named and not owner else "")

@@ -38,13 +38,28 @@ async function measurements() {
   return lines.map((line) => line.split("\t"));
 }
 
+/* A training that was measured on its way counts as it ended, unless the number asks for an epoch. */
+function asEnded(rows, head, wanted) {
+  if ("epoch" in wanted) return rows;
+  const epoch = head.indexOf("epoch");
+  const places = ["protocol", "baseline", "seed", "order", "stage", "trained_on", "fraction"].map((n) => head.indexOf(n));
+  const training = (row) => places.map((place) => row[place]).join("\t");
+  const last = new Map();
+  rows.forEach((row) => last.set(training(row), Math.max(Number(row[epoch]), last.get(training(row)) ?? 0)));
+  return rows.filter((row) => Number(row[epoch]) === last.get(training(row)));
+}
+
+const MOST_LINES = 1000;
 async function show(link) {
   unpacked ??= await measurements();
   const [head, ...rows] = unpacked;
-  const wanted = Object.entries(JSON.parse(link.dataset.rows)).map(([name, value]) => [head.indexOf(name), value]);
-  const found = rows.filter((row) => wanted.every(([column, value]) => row[column] === String(value)));
+  const wanted = JSON.parse(link.dataset.rows);
+  const tests = Object.entries(wanted).map(([name, value]) => [head.indexOf(name), [value].flat().map(String)]);
+  const found = asEnded(rows.filter((row) => tests.every(([column, values]) => values.includes(row[column]))), head, wanted);
   const dialog = document.querySelector("dialog");
-  dialog.querySelector("h3").textContent = `${link.textContent.trim()} comes from ${found.length} measurements`;
+  const words = `${link.textContent.trim()} comes from ${found.length} measurements`;
+  const first = found.length > MOST_LINES ? `; the first ${MOST_LINES} of them, all are in rows.csv` : "";
+  dialog.querySelector("h3").textContent = words + first;
   const cells = (row, tag) => row.map((text) => Object.assign(document.createElement(tag), { textContent: text }));
   const line = (row, tag) => {
     const element = document.createElement("tr");
@@ -52,7 +67,7 @@ async function show(link) {
     return element;
   };
   dialog.querySelector("thead").replaceChildren(line(head, "th"));
-  dialog.querySelector("tbody").replaceChildren(...found.map((row) => line(row, "td")));
+  dialog.querySelector("tbody").replaceChildren(...found.slice(0, MOST_LINES).map((row) => line(row, "td")));
   dialog.showModal();
 }
 

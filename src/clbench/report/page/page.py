@@ -12,11 +12,14 @@ from typing import Any
 
 from clbench.report.document import flat, limits, seeds_words
 from clbench.report.figures.drawing import Drawn
-from clbench.report.page.cells import Shown, ShownTable, shown, shown_table
+from clbench.report.page.cells import ShownTable, shown, shown_table
+from clbench.report.page.links import of_metric
 from clbench.report.page.pictures import NO_PICTURES, Picture, Pictures
-from clbench.report.table import stamped
+from clbench.report.page.verdict import compared
+from clbench.report.table import stamped, stamps_of
 from clbench.report.tables import all_tables
 from clbench.results.model import BaselineSummary, Stat, Summary
+from clbench.results.records import RESERVED
 from clbench.results.rows import COLUMNS, Row
 
 MOST_BYTES = 3_000_000
@@ -81,7 +84,7 @@ def _page(
     info = summary.benchmark
     return {
         "name": info.name, "title": info.title, "version": info.version, "seeds": seeds_words(info.seeds),
-        "orders": info.orders, "targets": ", ".join(info.targets), "baselines": len(summary.baselines),
+        "orders": info.orders, "targets": ", ".join(info.targets), "compared": compared(summary),
         "verdict": verdict, "limits": limits(summary), "overview": _overview(summary),
         "parts": _parts(summary, figures, pictures),
         "footer": "Every measurement is in rows.csv, every number in summary.json, every table in tables/ and every "
@@ -124,25 +127,33 @@ def _drawing(one: Drawn) -> dict[str, str]:
 
 
 def _overview(summary: Summary) -> dict[str, Any]:
-    ordered = sorted(summary.baselines, key=lambda entry: -(entry.final.mean.mean if entry.final.mean else -1))
+    shown_ones = () if summary.benchmark.whole else summary.baselines
+    ordered = sorted(shown_ones, key=lambda entry: -(entry.final.mean.mean if entry.final.mean else -1))
     return {
         "headers": ("final Dice", "BWT", "learning accuracy"),
-        "lines": [_overview_line(entry) for entry in ordered],
+        "lines": [_overview_line(summary, entry) for entry in ordered],
         "note": "The bar is the mean, the band its 95 % interval over cases and, if there are several, seeds. "
+        "A bound is no way to learn one task after another: it has all tasks' cases, or a network for each task. "
         "BWT is what earlier tasks lost (negative) "
-        "from right after learning to the end; learning accuracy is the mean Dice right after learning.",
+        "from right after learning to the end; learning accuracy is the mean Dice right after learning. "
+        "A click on a number shows the measurements that it comes from.",
     }
 
 
-def _overview_line(entry: BaselineSummary) -> dict[str, Any]:
+def _overview_line(summary: Summary, entry: BaselineSummary) -> dict[str, Any]:
     mean = entry.final.mean
-    bwt, learnt = entry.metrics.backward_transfer, entry.metrics.learning_accuracy
-    cells: list[Shown] = [shown(mean, 3), *(shown(value if entry.staged else "", 3) for value in (bwt, learnt))]
+    numbers = (("mean", mean), *(
+        (word, value if entry.staged else "")
+        for word, value in (("BWT", entry.metrics.backward_transfer), ("LA", entry.metrics.learning_accuracy))
+    ))  # fmt: skip
+    cells = [
+        shown(value, 3, query=of_metric(summary, entry, word, at_end=word == "mean")) for word, value in numbers
+    ]
     low, high = _band(mean)
     return {
-        "baseline": entry.name, "stamp": stamped(entry)[len(entry.name) :].strip(),
+        "baseline": entry.name, "stamp": stamps_of(stamped(entry)),
         "value": "" if mean is None else f"{mean.mean:.9g}",
-        "left": None if mean is None else round(100 * mean.mean, 1),
+        "bound": entry.name in RESERVED, "left": None if mean is None else round(100 * mean.mean, 1),
         "low": low, "wide": round(high - low, 1), "cells": cells,
     }  # fmt: skip
 
