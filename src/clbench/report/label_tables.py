@@ -22,6 +22,7 @@ def _tables(summary: Summary, one: LabelTransfer) -> list[Table]:
             table,
             title=table.title.replace(one.target, words, 1),
             slug=f"{table.slug}-{slug_of(one.label)}",
+            common={**table.common, "label": one.label},
             note=f"{table.note} Of this label alone, over the cases in which it has a Dice.",
         )
         for table in transfer_tables(summary.model_copy(update={"transfer": one.points}))

@@ -11,9 +11,17 @@ SECTION = "Metric passport"
 
 CASE_FORMULAS: Mapping[str, tuple[str, str, str]] = {
     "dice": ("2 TP / (2 TP + FP + FN), per label", "↑", "both empty: no value, in no mean; one empty: 0"),
+    "nsd": (
+        "area of both surfaces within the task's tolerance of the other / area of both", "↑",
+        "both empty: no value, in no mean; one empty: 0",
+    ),
+    "hd95_mm": (
+        "max of the two 95th percentiles of border-to-border distances", "↓",
+        "both empty: no value, in no mean; one empty: the image's diagonal",
+    ),
     "predicted_ml": ("predicted voxels × volume of a voxel", "", "empty: 0 ml"),
     "reference_ml": ("reference voxels × volume of a voxel", "", "empty: 0 ml"),
-}
+}  # fmt: skip
 """Metric of a case → its formula, its direction, and its rule for empties."""
 
 

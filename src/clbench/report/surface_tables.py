@@ -25,6 +25,7 @@ def _table(summary: Summary, metric: str) -> Table:
         ),
         note=_note(metric),
         section="Surface metrics",
+        common={"metric": metric},
         decimals=3 if metric == "nsd" else 1,
         counted=counted(summary),
     )

@@ -51,6 +51,12 @@ def test_no_table_has_a_sign_that_latex_has_no_letter_for(tables: list[Table]) -
         assert strange == set(), table.slug
 
 
+def test_the_signs_of_a_reports_own_tables_are_all_known(toy: Toy) -> None:
+    for table in all_tables(toy(seeds=(0, 1))):
+        body = [line for line in latex(table).splitlines() if not line.startswith("%")]
+        assert "?" not in "".join(body), table.slug
+
+
 def test_every_table_compiles_as_it_is(tables: list[Table], tmp_path: Path) -> None:
     program = shutil.which("pdflatex")
     if program is None:

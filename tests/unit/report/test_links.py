@@ -28,8 +28,12 @@ def measurements() -> Iterator[Row]:
     chance = Random(0)
 
     def cases(*place: object) -> Iterator[Row]:
-        for case, metric in product("abc", ("dice", "predicted_ml", "reference_ml")):
+        for case, metric in product("abc", ("dice", "nsd", "predicted_ml", "reference_ml")):
             yield Row("toy", 1, *place, case, "organ", metric, 7.0 if metric == "reference_ml" else chance.random())
+
+    def labels(*place: object) -> Iterator[Row]:
+        for case, label in product("abc", ("vein", "tumour")):
+            yield Row("toy", 1, *place, case, label, "dice", chance.random())
 
     for seed in (0, 1):
         for task in ORDERS[0]:
@@ -43,7 +47,7 @@ def measurements() -> Iterator[Row]:
         for name, fraction, epoch in product(("from-scratch", *INFO.tuned), (1 / 3, 1.0), (5, 25)):
             if (name, epoch) != ("finetune · short", 25):
                 stage = 1 if name == "from-scratch" else 4
-                yield from cases("transfer", name, seed, 1, stage, "vessel", fraction, epoch, "vessel")
+                yield from labels("transfer", name, seed, 1, stage, "vessel", fraction, epoch, "vessel")
 
 
 ROWS = list(measurements())
@@ -114,6 +118,24 @@ def test_every_dice_volume_and_metric_has_rows(tables: dict[str, ShownTable]) ->
             for cell in line.cells:
                 number = not cell.word and cell.value not in ("", "–") and (cell.spread or cell.hint)
                 assert not number or found(cell), (slug, cell)
+
+
+def test_the_numbers_of_one_label_and_of_surfaces_are_means_of_their_own_rows(tables: dict[str, ShownTable]) -> None:
+    of_label = linked(tables, lambda slug, head: slug.endswith("-tumour") and head.startswith("epoch"))
+    of_surface = linked(tables, lambda slug, head: slug == "surface-nsd" and head in ORDERS[0])
+    assert len(of_label) >= 12
+    assert len(of_surface) == 3 * len(NAMES)
+    for _, _, cell in of_label:
+        assert {row.label for row in found(cell)} == {"tumour"}
+    for _, _, cell in of_surface:
+        assert {row.metric for row in found(cell)} == {"nsd"}
+        assert mean(found(cell)) == pytest.approx(float(cell.value), abs=1e-7)
+
+
+def test_every_metric_of_a_case_has_its_formula(tables: dict[str, ShownTable]) -> None:
+    formulas = {line.cells[0].text: line.cells[1].text for line in tables["passport-case"].lines}
+    assert set(formulas) == {"dice", "nsd", "predicted_ml", "reference_ml"}
+    assert all(formulas.values())
 
 
 def test_a_gain_leads_to_the_curve_and_to_training_from_scratch_at_the_same_epoch(

@@ -38,6 +38,8 @@ def query(table: Table, header: str, row: tuple[Cell, ...], summary: Summary, ow
     if owner:
         return _cell_of_matrix(table, header, row, summary, owner)
     entry = _known(summary, name)
+    if table.section == "Surface metrics":
+        return _surface(table, header, summary, entry)
     if table.slug == "volume":
         return _volume(header, row, summary, entry)
     if table.section == "How sure":
@@ -61,6 +63,12 @@ def _cell_of_matrix(
     if header not in summary.benchmark.sequence:
         return None
     return {**_all_of(summary, [owner]), **table.common, "task": header, "stage": str(row[0]).split()[0]}
+
+
+def _surface(table: Table, header: str, summary: Summary, entry: BaselineSummary | None) -> Query | None:
+    if entry is None or header not in summary.benchmark.sequence:
+        return None
+    return {**_at(summary, entry, header, own=False), **table.common}
 
 
 def _volume(
