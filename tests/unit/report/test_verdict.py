@@ -39,6 +39,12 @@ def test_with_several_seeds_it_names_the_winner_how_often_it_wins_and_who_is_tie
     assert scale == "For scale: plain fine-tuning, which does nothing against forgetting, ends at 0.200."
 
 
+def test_a_winner_of_all_draws_is_no_certainty() -> None:
+    sure = verdict(run({"finetune": 0.2, "a": 0.7}, (0, 1, 2)))[1]
+    assert "more than 99% of the draws" in sure
+    assert "no other is tied with it; 1 is lower by more than chance" in sure
+
+
 def test_with_one_seed_it_ranks_nothing_and_says_so() -> None:
     assert "one seed: nothing is ranked" in verdict(run({"finetune": 0.2, "a": 0.7}, (0,)))[1]
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Literal
 from xml.etree import ElementTree
 
 import pytest
 
 from clbench.errors import ClbenchError
+from clbench.references import keep, read_measured
 from clbench.report.reproduction import junit, markdown, text
 from clbench.results import BaselineInfo, BenchmarkInfo, Row, summarise
 from clbench.results.reproduction import Measured, Reproduction, not_exact, reproduction
@@ -49,6 +52,21 @@ def test_on_the_same_machine_equal_rows_are_reproduced_to_the_bit_with_one_seed(
     found = reproduction(measured((3,)), measured((1, 2, 3)), 0.02)
     assert found.mode == "exact"
     assert verdicts(found) == {"liver": "reproduced", "spleen": "reproduced"}
+
+
+@pytest.mark.parametrize("mode", ["exact", "statistical"])
+def test_an_unchanged_run_is_reproduced_ten_times_in_ten_however_its_rows_are_ordered_written_and_read(
+    mode: Literal["exact", "statistical"], tmp_path: Path
+) -> None:
+    reference, chance = measured((1, 2, 3)), random.Random(0)
+    keep(reference, tmp_path / "reference")
+    kept = read_measured(tmp_path / "reference")
+    for _ in range(10):
+        shuffled = chance.sample(reference.rows, len(reference.rows))
+        again = summarise(reference.summary.benchmark, shuffled, (), {}).model_copy(update={"provenance": HERE})
+        keep(Measured(again, tuple(shuffled)), tmp_path / "run")
+        found = reproduction(read_measured(tmp_path / "run"), kept, 0.02, mode)
+        assert set(found.counts) == {"reproduced"}
 
 
 def test_on_the_same_machine_one_other_bit_is_a_drift() -> None:

@@ -78,7 +78,9 @@ def _sure(summary: Summary, best: BaselineSummary) -> str:
     against = [entry for entry in summary.differences if best.name in (entry.first, entry.second)]
     tied = [labels(summary)[_other(entry, best)] for entry in against if entry.tie is not False]
     lower = sum(entry.tie is False for entry in against)
-    first = f"It comes first in {summary.ranks[0].first:.0%} of the draws of seeds and cases"
+    often = summary.ranks[0].first
+    share = "more than 99%" if often > 0.995 else f"{often:.0%}"  # a share of draws is no certainty
+    first = f"It comes first in {share} of the draws of seeds and cases"
     ties = f"{_listed(tied)} can't be told apart from it" if tied else "no other is tied with it"
     beyond = f"; {lower} {'is' if lower == 1 else 'are'} lower by more than chance" if lower else ""
     return f"{first}; {ties}{beyond}."
