@@ -36,11 +36,7 @@ bench-methods: setup  ## CPU time of a training step under every method, as the 
 	$(BIN)/python -m pytest tests/bench/test_method_step.py $(TIMED) --benchmark-json=.bench.json
 	$(BIN)/python docs/cost_table.py .bench.json
 
-bench-gallery: setup  ## copy the page of the last run of BENCHMARK to reports/gallery
-	mkdir -p reports/gallery
-	cp reports/$(BENCHMARK)/report.html reports/gallery/$(BENCHMARK).html
-
-report: setup  ## CPU time of the summary and the report of a large run
+bench-report: setup  ## CPU time of the summary and the report of a large run
 	$(BIN)/python -m pytest tests/bench/test_summary.py $(TIMED)
 
 gallery: setup  ## copy the page of the last run of BENCHMARK to reports/gallery
