@@ -28,6 +28,7 @@ COMMANDS = {
     "reference": ("compare", "Keep what a run measured as a reference."),
     "metrics": ("metrics", "Compute every published variant of BWT, FWT and forgetting of a finished sequence."),
     "export": ("export", "Copy a stage out as an nnU-Net model folder."),
+    "container": ("container", "Build the container image, and run clbench or a shell in it."),
     "job": ("runs", "Do one job of a plan; the engine calls this."),
 }
 
