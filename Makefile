@@ -32,7 +32,7 @@ check: setup  ## style, types, import contracts, definitions
 TIMED := --benchmark-only --benchmark-timer=time.process_time --benchmark-columns=min,median,iqr,rounds
 
 image:  ## the container image IMAGE (clbench), on BASE_IMAGE if that is set
-	DOCKER_BUILDKIT=1 $(DOCKER) build --tag $(IMAGE) --build-arg REVISION="$$(git describe --always --dirty --abbrev=12)" \
+	DOCKER_BUILDKIT=1 $(DOCKER) build --tag $(IMAGE) --build-arg REVISION="$$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)" \
 		$(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) .
 
 test-container: setup  ## build the image under an engine of its own and run it (root, apt; minutes)

@@ -264,7 +264,7 @@ def run(client: Any, settings: Settings, words: Iterable[str], say: Callable[[by
     Raises:
         MissingEnvironment: it can't be run; the message says what to do.
     """
-    with created(client, settings, words) as container, _signals() as received:
+    with _signals() as received, created(client, settings, words) as container:
         container.start()
         reader = threading.Thread(target=_read, args=(container, say), daemon=True)
         reader.start()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from container import private_engine as private
 
 STRANGER = 4321

@@ -1,4 +1,4 @@
-"""A Docker engine of the tests' own, and the base image that stands in for CUDA's where no registry is within reach."""
+"""A Docker engine of the tests' own, and a base image that stands in for CUDA's, which no test can fetch."""
 
 from __future__ import annotations
 
