@@ -166,8 +166,8 @@ def created(client: Any, settings: Settings, words: Iterable[str], **special: An
         with _engine_stays():
             container = client.containers.create(image.id, list(words), **_options(settings, image), **special)
             yield container
-    except docker.errors.APIError as error:
-        raise MissingEnvironment(_refusal(settings, error.explanation or str(error))) from None
+    except docker.errors.DockerException as error:
+        raise MissingEnvironment(_refusal(settings, getattr(error, "explanation", None) or str(error))) from None
     finally:
         if container is not None:
             with suppress(Exception):  # an engine that is gone can't be asked; what came before is what counts

@@ -157,6 +157,7 @@ def _read(screen: int, enough: Callable[[str], bool]) -> str:
         (["--gpus", "two"], "--gpus two: say none, all, a number"),
         (["--user", "99:99", "--results", "."], "the container's user 99:99 may not write there"),
         (["--network", "no-such"], "the engine refused to run clbench"),
+        (["--shm", "8x"], "the engine refused to run clbench: The specified value for memory (8x)"),
     ],
 )
 def test_what_is_missing_is_named(engine: Any, words: list[str], said: str) -> None:
