@@ -59,17 +59,17 @@ class Engine:
         """What a shell script prints in a new container of the image."""
         return self.docker("run", "--rm", *options, "--entrypoint", "bash", TAG, "-c", script).stdout
 
-    def start(self, *words: object, **options: Any) -> subprocess.Popen[str]:
-        """Start ``clbench container`` on the host."""
-        command = [sys.executable, "-m", "clbench", "container", *map(str, words)]
+    def start(self, *words: object, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+        """Start ``clbench container`` on the host, through what stands before it."""
+        command = [*before, sys.executable, "-m", "clbench", "container", *map(str, words)]
         return subprocess.Popen(
             command, env=self.environment, cwd=self.folder, text=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
-    def clbench(self, *words: object, **options: Any) -> tuple[int, str, str]:
+    def clbench(self, *words: object, before: tuple[str, ...] = ()) -> tuple[int, str, str]:
         """Carry out ``clbench container`` on the host; gives exit code, standard output and standard error."""
-        program = self.start(*words, **options)
+        program = self.start(*words, before=before)
         out, err = program.communicate(timeout=1200)
         return program.returncode, out, err
 
