@@ -4,8 +4,10 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 BENCHMARK ?= mini-organs
+DOCKER ?= docker
+IMAGE  ?= clbench
 
-.PHONY: benchmark setup test check bench bench-methods bench-report gallery report clean help
+.PHONY: benchmark setup test test-container image check bench bench-methods bench-report gallery report clean help
 .DEFAULT_GOAL := help
 
 benchmark: setup  ## environment, run BENCHMARK (mini-organs), print its report
@@ -28,6 +30,14 @@ check: setup  ## style, types, import contracts, definitions
 	$(BIN)/clbench validate
 
 TIMED := --benchmark-only --benchmark-timer=time.process_time --benchmark-columns=min,median,iqr,rounds
+
+image:  ## the container image IMAGE (clbench), on BASE_IMAGE if that is set
+	DOCKER_BUILDKIT=1 $(DOCKER) build --tag $(IMAGE) --build-arg REVISION="$$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)" \
+		$(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) .
+
+test-container: setup  ## build the image under an engine of its own and run it (root, apt; minutes)
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/python -m pytest -rs --durations=8 tests/container/test_*.py
 
 bench: setup  ## CPU time of a training step, side by side with bare PyTorch
 	$(BIN)/python -m pytest tests/bench/test_training_step.py $(TIMED) --benchmark-group-by=param

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from clbench import __version__
+from clbench.container import DIGEST, IMAGE
 from clbench.identity import PACKAGE, library_versions
 from clbench.plan import Plan, PrepareSpec
 from clbench.store import Store
+
+NO_DIGEST = "none: built here, in no registry"
 
 
 def provenance(plan: Plan, store: Store, command: str) -> dict[str, Any]:
@@ -34,7 +37,14 @@ def provenance(plan: Plan, store: Store, command: str) -> dict[str, Any]:
         "plan": _shared_plan(plan, store),
         "data": {job.id: _plans_digest(store, job.id) for job in plan.jobs if job.kind == "prepare"},
         **({"checkpoints": starts} if starts else {}),
+        **container(),
     }
+
+
+def container() -> dict[str, dict[str, str]]:
+    """The image that this runs in, as ``clbench container run`` names it; empty elsewhere."""
+    image = os.environ.get(IMAGE)
+    return {"container": {"image": image, "digest": os.environ.get(DIGEST) or NO_DIGEST}} if image else {}
 
 
 def revision() -> str:

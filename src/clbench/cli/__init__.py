@@ -31,6 +31,7 @@ COMMANDS = {
     "metrics": ("metrics", "Compute every published variant of BWT, FWT and forgetting of a finished sequence."),
     "schema": ("schema", "Print the JSON Schema of a summary, or of a benchmark's, task's or baseline's file."),
     "export": ("export", "Copy a stage out as an nnU-Net model folder."),
+    "container": ("container", "Build the container image, and run clbench or a shell in it."),
     "job": ("runs", "Do one job of a plan; the engine calls this."),
 }
 
