@@ -19,8 +19,8 @@ from clbench.errors import ClbenchError, CorruptArtifact, MissingEnvironment
 from clbench.execute.lock import hold
 from clbench.execute.run import Outcome, carry_out
 from clbench.job import is_done
-from clbench.page_pictures import page_pictures
-from clbench.pictures import Gallery
+from clbench.pictures.gallery import Gallery
+from clbench.pictures.page import page_pictures
 from clbench.plan import Plan
 from clbench.plan.expand import make_plan
 from clbench.provenance import provenance

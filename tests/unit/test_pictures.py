@@ -13,8 +13,8 @@ import pytest
 from clbench.collect import collect
 from clbench.errors import ClbenchError, MissingEnvironment
 from clbench.job.stage import run_stage
-from clbench.page_pictures import page_pictures
-from clbench.pictures import Chosen, Gallery, write_strip
+from clbench.pictures.gallery import Chosen, Gallery, write_strip
+from clbench.pictures.page import page_pictures
 from clbench.plan.records import Asked
 from clbench.results.rows import Row
 from clbench.store import Store
@@ -73,7 +73,7 @@ def test_image_reference_and_predictions_lie_on_one_grid(gallery, liver, tmp_pat
     assert {volume.shape for volume in volumes} == {volumes[0].shape}
     assert all(np.array_equal(volume.affine, volumes[0].affine) for volume in volumes)
 
-    from clbench.volumes import volumes_of
+    from clbench.pictures.volumes import volumes_of
 
     raw = volumes_of(gallery.plan, gallery.store, liver.task, liver.case).image_file
     label = raw.parents[1] / "labelsTr" / f"{liver.case}.nii"
@@ -84,7 +84,7 @@ def test_image_reference_and_predictions_lie_on_one_grid(gallery, liver, tmp_pat
 
 
 def test_the_reference_in_a_strip_is_the_prepared_one_seen_from_the_feet(gallery, liver):
-    from clbench.volumes import array, volumes_of
+    from clbench.pictures.volumes import array, volumes_of
 
     volumes = volumes_of(gallery.plan, gallery.store, liver.task, liver.case)
     whole = array(volumes.reference())
@@ -131,7 +131,7 @@ def test_a_page_shows_every_task_that_something_follows_and_notices_other_predic
 
 
 def test_an_image_that_is_gone_leaves_its_picture_out_of_the_page_and_is_named_to_who_asks(gallery, liver):
-    from clbench.volumes import volumes_of
+    from clbench.pictures.volumes import volumes_of
 
     file = volumes_of(gallery.plan, gallery.store, liver.task, liver.case).image_file
     hidden = file.rename(file.with_suffix(".hidden"))

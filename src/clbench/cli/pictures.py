@@ -8,7 +8,7 @@ import click
 
 from clbench.cli.options import PATH
 from clbench.errors import ClbenchError
-from clbench.pictures import Chosen, Gallery, write_strip
+from clbench.pictures.gallery import Chosen, Gallery, write_strip
 from clbench.run import gallery_of, read_plan
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from clbench.errors import MissingEnvironment
 from clbench.identity import package_files, sources_digest
-from clbench.pictures import Gallery
+from clbench.pictures.gallery import Gallery
 from clbench.plan.kept import KEPT
 from clbench.report.page.pictures import Picture, Pictures
 from clbench.store import digest

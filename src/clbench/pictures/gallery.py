@@ -113,7 +113,7 @@ class Gallery:
         Raises:
             MissingEnvironment: the raw image is not there.
         """
-        from clbench.strip import strip_of
+        from clbench.pictures.strip import strip_of
 
         return strip_of(self, chosen, [name for name in self.baselines if not baselines or name in baselines])
 
@@ -145,7 +145,7 @@ class Gallery:
         Returns:
             The files.
         """
-        from clbench.volumes import volumes_of
+        from clbench.pictures.volumes import volumes_of
 
         volumes = volumes_of(self.plan, self.store, chosen.task, chosen.case)
         target = folder / chosen.task / chosen.case

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clbench.pictures.volumes import array, label_map, volumes_of
 from clbench.report.figures.strips import Strip, View, around, best_slice, window_of
 from clbench.report.table import slug_of
-from clbench.volumes import array, label_map, volumes_of
 
 if TYPE_CHECKING:
-    from clbench.pictures import Chosen, Gallery
+    from clbench.pictures.gallery import Chosen, Gallery
 
 NOTE = (
     "One axial slice; the line is the reference, the filled area the prediction with the task's own head after each "
