@@ -11,7 +11,7 @@ from clbench.plan.kept import KEPT
 from clbench.report.page.pictures import Picture, Pictures
 from clbench.store import digest
 
-DRAWING = ("page_pictures.py", "pictures.py", "strip.py", "volumes.py")
+DRAWING = ("pictures/*.py",)
 
 
 def page_pictures(gallery: Gallery) -> Pictures:
