@@ -7,6 +7,7 @@ docs/performance.md of what it wrote.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,6 +29,7 @@ from clbench.methods.base import Context, Method
 from clbench.network.heads import MultiHeadNetwork
 from clbench.run import Places
 from clbench.store import Store
+from clbench.training.stage import Stage
 
 CATALOGUE = Catalogue.open()
 SEQUENCE = """
@@ -98,9 +100,16 @@ def classes(tmp_path_factory: pytest.TempPathFactory) -> Sequence:
     return Sequence(tmp_path_factory.mktemp("classes"), "class-incremental", CLASS)
 
 
+def endless(trainee: Trainee) -> tuple[Stage, Method]:
+    """A stage that has cases for as many steps as are timed."""
+    stage, method, _ = assemble(trainee)
+    stage.schedule = replace(stage.schedule, epochs=10_000)
+    return stage, method
+
+
 def time_step(benchmark, trainee: Trainee) -> None:
     """Time a step, augmentation included; the last iteration's number is never reached, so no evidence is taken."""
-    stage, _, _ = assemble(trainee)
+    stage, _ = endless(trainee)
     benchmark.pedantic(lambda: stage._iteration(0), rounds=60, warmup_rounds=5)
 
 
@@ -121,7 +130,7 @@ def test_step_of_the_embedded_network_with_a_growing_softmax(classes: Sequence, 
 def test_fisher_of_a_stage_beside_its_training(tasks: Sequence, benchmark, part: str) -> None:
     """One epoch of mini-organs' 25, and what EWC computes of it when the next stage begins."""
     trainee = tasks.second_stage("ewc")
-    stage, method, _ = assemble(trainee)
+    stage, method = endless(trainee)
     context = method.context
     if part == "fisher":
         benchmark.pedantic(lambda: type(method)().begin_stage(context), rounds=10, warmup_rounds=1)
