@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from clbench.job.assembly import assemble
 from clbench.job.trainee import AUGMENT
 from clbench.network.batch import Batch
 from clbench.nnunet.loader import CaseLibrary, workers_on
-from clbench.training.randomness import seed_all
+from clbench.training.randomness import seed_all, set_random_state
 from clbench.training.supply import LoadingFailed, Workers, ahead
 
 ORDERS = [(i, (("liver", f"case{i}"), ("spleen", f"case{i}"))) for i in range(12)]
@@ -181,11 +182,12 @@ def test_the_gradient_scalers_state_is_part_of_a_resume(laboratory):
     stage, _, _ = assemble(second_stage(laboratory, "finetune", 0))
     stage.scaler = torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=2)
     stage.train_epoch()
-    state = stage.state()
+    state = deepcopy(stage.state())  # as a file would hold it
     again, _, _ = assemble(second_stage(laboratory, "finetune", 0))
     again.scaler = torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=2)
     again.load_state(state)
     assert stage.scaler.get_scale() == again.scaler.get_scale() == 16.0
     stage.train_epoch()
+    set_random_state(state["random"])
     again.train_epoch()
     assert stage.losses == again.losses
