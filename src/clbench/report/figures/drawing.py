@@ -45,19 +45,19 @@ class Drawn:
     """One sentence on how to read it."""
     figure: Figure
 
-    def file(self, form: Literal["svg", "pdf"]) -> bytes:
-        """The figure as a file, the same bytes every time."""
+    def file(self, form: Literal["svg", "pdf"], transparent: bool = False) -> bytes:
+        """The figure as a file, the same bytes every time; on white, so that its ink is seen on any page."""
         import matplotlib
 
         buffer = io.BytesIO()
         undated = {"Date": None} if form == "svg" else {"CreationDate": None}
         with matplotlib.rc_context(SETTINGS):
-            self.figure.savefig(buffer, format=form, transparent=True, bbox_inches="tight", metadata=undated)
+            self.figure.savefig(buffer, format=form, transparent=transparent, bbox_inches="tight", metadata=undated)
         return buffer.getvalue()
 
     def inline(self) -> str:
         """The figure as an SVG element for a page, in the page's ink and as wide as there is room."""
-        text = self.file("svg").decode("utf-8")
+        text = self.file("svg", transparent=True).decode("utf-8")
         text = text[text.index("<svg") :].replace(INK, "currentColor")
         return text.replace("<svg ", f'<svg role="img" aria-label="{self.title}" ', 1)
 
