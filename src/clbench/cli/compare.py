@@ -23,7 +23,7 @@ from clbench.cli.options import (
 )
 from clbench.cli.runs import run_words
 from clbench.definitions.catalogue import Catalogue
-from clbench.errors import MissingEnvironment
+from clbench.errors import ClbenchError, MissingEnvironment
 from clbench.references import keep, read_measured, shipped_references
 from clbench.report.reproduction import junit, markdown, text
 from clbench.results.reproduction import Reproduction, reproduction
@@ -131,12 +131,17 @@ def _attempt(name: str, places: Places, margin: float, seeds: tuple[int, ...], j
     assert plan.resolved is not None
     folder = places.run_folder(plan)
     outcome, _ = run(plan, folder, jobs, Console(stderr=True), run_words(name, places.suites, seeds))
+    if outcome.interrupted is not None:
+        sys.exit(outcome.exit_code)
     if outcome.exit_code:
         return Attempt(name, f"{len(outcome.failed)} jobs failed", outcome.exit_code)
     reference = shipped_references() / plan.resolved.benchmark.name
     if not reference.is_dir():
         return Attempt(name, f"run, and no reference to hold it against ({folder / 'report.md'})", 0, complete=False)
-    found = reproduction(read_measured(folder), read_measured(reference), margin)
+    try:
+        found = reproduction(read_measured(folder), read_measured(reference), margin)
+    except ClbenchError as error:
+        return Attempt(name, f"not judged: {str(error).splitlines()[0]}", error.exit_code)
     click.echo(f"\n{text(found)}")
     return Attempt(name, *_judged(found))
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pydantic import computed_field
+
 from clbench.errors import ClbenchError
 from clbench.results.gate import Sample, non_inferior
 from clbench.results.matrix import case_dice
@@ -18,6 +20,7 @@ Key = tuple[object, ...]
 Cells = Mapping[tuple[int, int, str], Mapping[str, float]]
 """Seed, order and task → case → value."""
 
+Group = tuple[str, str, str]
 Values = Mapping[Key, float | None]
 """What was measured, by everything that says what it is."""
 
@@ -65,11 +68,13 @@ class Reproduction(Model):
     findings: tuple[Finding, ...]
     """By baseline in the reference's order: every task, then the summaries."""
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
-    def counts(self) -> Mapping[str, int]:
+    def counts(self) -> dict[str, int]:
         """How often each verdict was found."""
         return Counter(finding.verdict for finding in self.findings)
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def verdict(self) -> Outcome:
         """The worst of the findings; a single number can be inconclusive beside many that are reproduced."""
@@ -97,7 +102,7 @@ def reproduction(
             f"the run is of {mine.name} version {mine.version}, the reference of {theirs.name} version "
             f"{theirs.version}; only the same benchmark in the same version can be compared"
         )
-    obstacle = not_exact(run.summary.provenance, reference.summary.provenance)
+    obstacle = not_exact(run.summary.provenance, reference.summary.provenance) or _no_common_seed(run, reference)
     chosen: Literal["exact", "statistical"] = mode or ("statistical" if obstacle else "exact")
     asked = "it was asked for" if mode else obstacle or "same versions, same type of processor"
     found = _exact(run, reference) if chosen == "exact" else _statistical(run, reference, margin)
@@ -120,18 +125,26 @@ def not_exact(run: Mapping[str, Any], reference: Mapping[str, Any]) -> str:
     return ""
 
 
+def _seeds_of_both(run: Measured, reference: Measured) -> set[int]:
+    return set(run.summary.benchmark.seeds) & set(reference.summary.benchmark.seeds)
+
+
+def _no_common_seed(run: Measured, reference: Measured) -> str:
+    return "" if _seeds_of_both(run, reference) else "no seed in common"
+
+
 def _exact(run: Measured, reference: Measured) -> Iterable[Finding]:
     """Every value under the seeds that both have, by baseline and task."""
-    seeds = set(run.summary.benchmark.seeds) & set(reference.summary.benchmark.seeds)
+    seeds = _seeds_of_both(run, reference)
     if not seeds:
         raise ClbenchError("run and reference have no seed in common; the exact mode compares value by value")
     mine, theirs = _values(run.rows, seeds), _values(reference.rows, seeds)
-    groups: dict[tuple[str, str, str], list[Key]] = defaultdict(list)
+    groups: dict[Group, list[Key]] = defaultdict(list)
     for key in theirs:
-        row = dict(zip(COLUMNS, key, strict=False))
-        groups[str(row["protocol"]), str(row["baseline"]), str(row["task"])].append(key)
-    for (protocol, baseline, task), keys in groups.items():
-        yield _equal(_named(protocol, baseline), task, keys, mine, theirs)
+        groups[_group(key)].append(key)
+    beyond = Counter(_group(key) for key in mine if key not in theirs)
+    for group, keys in groups.items():
+        yield _equal(group, keys, mine, theirs, beyond[group])
 
 
 def _values(rows: Iterable[Row], seeds: set[int]) -> Values:
@@ -139,16 +152,22 @@ def _values(rows: Iterable[Row], seeds: set[int]) -> Values:
     return {tuple(getattr(row, column) for column in COLUMNS[:-1]): row.value for row in kept}
 
 
-def _named(protocol: str, baseline: str) -> str:
-    return f"transfer from {baseline}" if protocol == "transfer" else baseline
+def _group(key: Key) -> Group:
+    """Protocol, baseline and task of a measurement."""
+    row = dict(zip(COLUMNS, key, strict=False))
+    return str(row["protocol"]), str(row["baseline"]), str(row["task"])
 
 
-def _equal(baseline: str, task: str, keys: Sequence[Key], mine: Values, theirs: Values) -> Finding:
+def _equal(group: Group, keys: Sequence[Key], mine: Values, theirs: Values, beyond: int) -> Finding:
+    protocol, name, task = group
+    baseline = f"transfer from {name}" if protocol == "transfer" else name
     absent = [key for key in keys if key not in mine]
     if absent:
         reason = f"the run lacks {len(absent)} of {len(keys)} measurements"
         return _finding(baseline, task, "missing", reason)
     other = [key for key in keys if mine[key] != theirs[key]]
+    if beyond:
+        return _finding(baseline, task, "drifted", f"the run has {beyond} measurements that the reference lacks")
     if not other:
         return _finding(baseline, task, "reproduced", f"{len(keys)} measurements equal to the bit", 0.0)
     apart = [(mine[key] or 0.0) - (theirs[key] or 0.0) for key in other if key[-1] == "dice"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -87,7 +88,26 @@ def test_a_measurement_that_the_run_lacks_is_missing_and_no_zero() -> None:
 
 def test_the_exact_mode_needs_a_seed_that_both_have() -> None:
     with pytest.raises(ClbenchError, match="no seed in common"):
-        reproduction(measured((1,)), measured((2,)), 0.02)
+        reproduction(measured((1,)), measured((2,)), 0.02, "exact")
+
+
+def test_without_a_seed_in_common_seeds_and_cases_decide() -> None:
+    found = reproduction(measured((6, 7, 8, 9)), measured((1, 2, 3, 4, 5)), 0.05)
+    assert (found.mode, found.why) == ("statistical", "no seed in common")
+    assert "missing" not in verdicts(found).values()
+
+
+def test_a_measurement_that_the_reference_lacks_is_no_equality() -> None:
+    reference = measured((1,))
+    fewer = Measured(reference.summary, reference.rows[:-1])
+    found = reproduction(measured((1,)), fewer, 0.02)
+    assert verdicts(found) == {"liver": "reproduced", "spleen": "drifted"}
+    assert "1 measurements that the reference lacks" in text(found)
+
+
+def test_the_json_of_a_comparison_says_what_came_of_it() -> None:
+    found = json.loads(reproduction(measured((1,)), measured((1,)), 0.02).model_dump_json())
+    assert (found["verdict"], found["counts"]) == ("reproduced", {"reproduced": 2})
 
 
 @pytest.mark.parametrize(
