@@ -7,7 +7,6 @@ import hashlib
 import json
 import re
 import struct
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,8 +21,6 @@ from clbench.store import Json
 Array = npt.NDArray[Any]
 SLAB = 2**22
 """Voxels that are looked at together; bounds the memory beside the image itself."""
-UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, zlib.error, struct.error, KeyError)
-"""What readers raise at a truncated or foreign file."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +64,11 @@ def _examined(path: Path, look: Any) -> Json:
     try:
         data = path.read_bytes()
         volume = read_volume(path, data)
-        facts = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} | _grid(volume)
+        facts = {"sha256": hashlib.sha256(data).hexdigest()} | _grid(volume)
         return facts | (look(volume) if volume.stored.size else {"empty": True})
     except MemoryError:
         return {"error": "does not fit into memory"}
-    except UNREADABLE as error:
+    except Exception as error:  # readers raise anything at a truncated or foreign file
         return {"error": f"can't be read, it may be truncated: {error or type(error).__name__}"}
 
 
@@ -98,10 +95,15 @@ def _range(volume: Volume) -> Json:
 def _histogram(volume: Volume) -> Json:
     counts: Counter[int] = Counter()
     for slab in volume.slabs():
-        if slab.dtype.kind == "f" and (odd := slab[~(np.rint(slab) == slab)]).size:
+        if slab.dtype.kind == "f" and (odd := slab[~_whole(slab)]).size:
             return {"integers": False, "example": str(odd.flat[0])}
         counts.update(_counted(slab))
     return {"integers": True, "values": {str(value): counts[value] for value in sorted(counts)}}
+
+
+def _whole(slab: Array) -> npt.NDArray[np.bool_]:
+    whole: npt.NDArray[np.bool_] = np.isfinite(slab) & (np.rint(slab) == slab)
+    return whole
 
 
 def _counted(slab: Array) -> dict[int, int]:

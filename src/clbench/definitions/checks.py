@@ -189,7 +189,7 @@ def batch_findings(benchmark: Benchmark, cases: Mapping[str, int]) -> Iterator[F
 def checkpoint_findings(benchmark: Benchmark, cases: Mapping[str, int]) -> Iterator[Finding]:
     """Tasks with too few training cases to set some aside."""
     for name, number in cases.items() if benchmark.budget.checkpoint == "best" else ():
-        train, _ = benchmark.sample.counts(name, number)
+        train, _ = benchmark.sample_of(name).counts(name, number)
         if train < 2:
             message = f"sets a fifth of the training cases aside, and task {name} has {train}"
             yield ("budget", "checkpoint"), f"{message}; give it two or more, or write final"

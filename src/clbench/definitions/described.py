@@ -98,12 +98,13 @@ def said_by(found: Mapping[str, Any], file: Path, keys: Collection[str] = SAID) 
     """
     said: dict[str, Any] = {}
     if channels := found.get("channel_names") or found.get("modality"):
-        said["modality"] = list(channels.values()) if isinstance(channels, dict) else [str(channels)]
+        named = channels.values() if isinstance(channels, dict) else channels
+        said["modality"] = [named] if isinstance(named, str) else list(named)
     if "original_labels" in keys and isinstance(found.get("labels"), dict):
         said["original_labels"] = foreground(found["labels"], file)
     listed = [entry for key in ("training", "validation") for entry in found.get(key) or ()]
-    if "numTraining" in found or listed:
-        said["cases"] = found.get("numTraining", len(listed))
+    if count := len(listed) or found.get("numTraining"):
+        said["cases"] = count
     return {key: said[key] for key in keys if key in said}
 
 

@@ -73,7 +73,8 @@ class DataPlaces:
         except OSError:
             return []
         passed = OURS if folder == self.root else ()
-        return [Path(e) for e in entries if not PASSED.match(e.name) and e.name not in passed and e.is_dir()]
+        wanted = (entry for entry in entries if not PASSED.match(entry.name) and entry.name not in passed)
+        return [Path(entry) for entry in wanted if entry.is_dir() and os.access(entry.path, os.R_OK | os.X_OK)]
 
     def find(self, fits: Callable[[Path], bool]) -> Path | None:
         """The nearest folder that fits, or None."""

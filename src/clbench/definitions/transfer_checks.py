@@ -57,9 +57,16 @@ def _schedule_messages(schedule: Schedule, budget: int) -> Iterator[tuple[str, s
 
 
 def fold_findings(benchmark: Benchmark) -> Iterator[Finding]:
-    """Sequences of which nothing is held out, and no task to measure instead."""
-    if benchmark.sample.fold == "all" and not benchmark.protocols.transfer:
+    """Sequences of which nothing is held out, and what would need a case of them."""
+    sample = benchmark.sample
+    if sample.fold != "all":
+        return
+    if not benchmark.protocols.transfer:
         yield ("sample", "fold"), "'all' holds no case of the sequence out; add a transfer: its targets are measured"
+    if benchmark.budget.checkpoint == "best-as-original":
+        yield ("budget", "checkpoint"), "needs reported cases, of which fold: all leaves none; write final or best"
+    for name in set(sample.ids).intersection(benchmark.sequence):
+        yield ("sample", "ids", name), "is in the sequence, whose tasks fold: all trains on whole; leave the list out"
 
 
 def backbone_findings(benchmark: Benchmark, variants: Collection[str]) -> Iterator[Finding]:

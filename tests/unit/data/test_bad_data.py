@@ -78,6 +78,7 @@ SPOILS: dict[str, tuple[Spoil, str, str]] = {
         _values(LABEL, lambda v: _moved(v.astype("f4"), (1, 1, 1), 0.5)), LABEL, "whole numbers, not 0.5",
     ),
     "label with NaN": (_values(LABEL, lambda v: _moved(v.astype("f4"), (1, 1, 1), np.nan)), LABEL, "not nan"),
+    "label with infinity": (_values(LABEL, lambda v: _moved(v.astype("f4"), (1, 1, 1), np.inf)), LABEL, "not inf"),
     "NaN in the image": (
         _values(IMAGE, lambda v: _moved(v.astype(np.float32), (5, 5, 5), np.nan)), IMAGE, "not numbers or not finite",
     ),

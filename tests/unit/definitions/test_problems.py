@@ -129,6 +129,12 @@ def test_holding_nothing_out_is_refused_where_nothing_else_is_measured(suite: Su
     assert "add a transfer" in suite.problem().message
 
 
+def test_with_nothing_held_out_no_model_is_chosen_by_reported_cases_and_no_case_is_listed(suite: Suite) -> None:
+    suite.benchmark("seed: 0}", "seed: 0, fold: all, ids: {alpha: {train: [a_000], val: [a_001]}}}")
+    suite.benchmark("{epochs: 25}", "{epochs: 25, checkpoint: best-as-original}")
+    assert {problem.field for problem in suite.problems()} >= {"budget.checkpoint", "sample.ids.alpha"}
+
+
 def test_a_single_task_may_be_learnt_as_a_backbone_by_one_baseline(suite: Suite) -> None:
     suite.benchmark("[alpha, beta]", "[alpha]")
     suite.benchmark("[plain, pull]", "[plain]")
