@@ -159,6 +159,10 @@ class JobFolder:
             check_files(self.path, content["files"])
         return content
 
+    def forget(self, document: str) -> None:
+        """Delete a document alone: what others vouch for stays, and is not done again."""
+        (self.path / f"{document}.json").unlink(missing_ok=True)
+
     def discard(self) -> None:
         """Delete what is in the folder but its log, so that the job is done again from its beginning."""
         for entry in self.path.iterdir():

@@ -56,3 +56,5 @@ def test_damaged_artifacts_are_named_and_only_they_are_done_again_with_the_same_
     for job in (prepare, first, last):
         log = (jobs / job / "log.txt").read_text()
         assert log.count("done in ") == 2, "the log of the second attempt stands behind the first's"
+    trainings = {job: (jobs / job / "log.txt").read_text().count("epoch 1/") for job in (first, last)}
+    assert trainings == {first: 2, last: 1}, "a lost result is evaluated anew, a lost model is trained anew"

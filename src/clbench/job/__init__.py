@@ -68,7 +68,7 @@ def _do(plan: Plan, job: Job, store: Store) -> int:
             return 0
     except CorruptArtifact as error:
         print(f"{error}; doing the job again", flush=True)
-        folder.discard()
+        folder.forget("result") if job.kind == "stage" else folder.discard()
     if code_of(job.kind, job.method_file) != job.code:
         raise ClbenchError(
             f"the source code that does {job.title!r} has changed since this run was planned; "

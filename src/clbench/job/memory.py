@@ -28,7 +28,7 @@ def naming_memory(trainee: Trainee, doing: str, stage: Stage | None = None) -> I
 
     Args:
         trainee: what is trained or evaluated.
-        doing: ``training`` or ``evaluating``.
+        doing: ``beginning``, ``training`` or ``evaluating``.
         stage: its training, if that has begun.
 
     Raises:

@@ -18,8 +18,8 @@ class PreparedTask:
     """Where a prepared task lies, and its cases.
 
     Attributes:
-        raw: nnU-Net raw dataset folder, in the job's folder or wherever the user keeps it. Only preparation reads
-            it; afterwards it may be moved or be gone.
+        raw: nnU-Net raw dataset folder, in the job's folder or wherever the user keeps it. Preparation
+            and pictures read it; for training and evaluation it may be moved or be gone.
         folder: what the preparation made of it; its ``dataset.json`` has the network's labels.
         labels: names of the foreground labels, in network order.
         train: names of the training cases.

@@ -34,7 +34,7 @@ class Selection:
 
     Attributes:
         average: the moving average; None before the first epoch.
-        best: ``{"epoch", "average", "network"}`` of the best model; None where the last is kept.
+        best: ``{"epoch", "average", "network", "method"}`` of the best model; None where the last is kept.
     """
 
     def __init__(self, trainee: Trainee, stage: Stage) -> None:
@@ -54,12 +54,16 @@ class Selection:
         self.average = dice if self.average is None else OLD * self.average + (1 - OLD) * dice
         if self.best is None or self.average > self.best["average"]:
             weights = copy.deepcopy({name: value.cpu() for name, value in self.stage.network.state_dict().items()})
-            self.best = {"epoch": self.stage.epoch, "average": self.average, "network": weights}
+            method = copy.deepcopy(self.stage.method.state())
+            self.best = {
+                "epoch": self.stage.epoch, "average": self.average, "network": weights, "method": method,
+            }  # fmt: skip
 
     def choose(self) -> None:
-        """Put the best model in the last one's place."""
+        """Put the best model in the last one's place, and what its method knew at that epoch."""
         if self.best is not None:
             self.stage.network.load_state_dict(self.best["network"])
+            self.stage.method.load_state(self.best["method"])
             print(f"kept: epoch {self.best['epoch']}, pseudo Dice {self.best['average']:.4f}", flush=True)
 
     @torch.inference_mode()

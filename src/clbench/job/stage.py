@@ -58,4 +58,5 @@ def _trained(trainee: Trainee) -> Json | None:
         return trainee.folder.check("trained")
     except CorruptArtifact as error:
         print(f"{error}; training again", flush=True)
+        trainee.folder.discard()
         return None

@@ -56,7 +56,7 @@ def _network(job: Job, store: Store) -> nn.Module | None:
     """The trunk of a stage's network, if its data are prepared."""
     prepared = Prepared(store.job(job.parents[0]))
     try:
-        if prepared.folder.check("result") is None:
+        if prepared.folder.read("result") is None:
             return None
     except CorruptArtifact:
         return None

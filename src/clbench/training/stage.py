@@ -217,7 +217,8 @@ class Stage:
         """Go on where ``state`` was taken, to the same bits on CPU."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
+        if state["scaler"]:  # nothing where the epochs so far were trained on a CPU
+            self.scaler.load_state_dict(state["scaler"])
         self.method.load_state(state["method"])
         self.deck.load_state(state["deck"])
         self._drawn = deque((i, tuple((task, case) for task, case in keys)) for i, keys in state["drawn"])

@@ -72,6 +72,22 @@ def test_the_stage_ends_with_the_epoch_whose_moving_average_is_the_highest(
     assert equal == {epoch: epoch == kept for epoch in names}
 
 
+def test_the_method_ends_the_stage_with_what_it_knew_at_the_chosen_epoch(tiny_run, tmp_path, monkeypatch):
+    """An average over the whole stage would put the last epochs back in the chosen one's place."""
+    trainee = choosing(tiny_run, tmp_path / "a", "best", job=1, baseline="head-only")
+    stage, method, _ = assemble(trainee)
+    selection = Selection(trainee, stage)
+    monkeypatch.setattr(Selection, "_pseudo_dice", lambda self: [0.5, 0.9, 0.1][self.stage.epoch - 1])
+    known: list[int] = []
+    monkeypatch.setattr(type(method), "state", lambda self: {"epoch": stage.epoch})
+    monkeypatch.setattr(type(method), "load_state", lambda self, state: known.append(state["epoch"]))
+    for _ in range(EPOCHS):
+        stage.train_epoch()
+        selection.look()
+    selection.choose()
+    assert known == [2]
+
+
 def test_looking_changes_nothing_that_is_trained(tiny_run, tmp_path):
     final, looked = (choosing(tiny_run, tmp_path / name, name) for name in ("final", "best-as-original"))
     for trainee in (final, looked):
