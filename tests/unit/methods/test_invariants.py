@@ -70,6 +70,11 @@ def test_magmax_holds_the_larger_of_finetunings_two_task_vectors_everywhere(labo
         assert torch.equal(merged[2][name], expected), name
 
 
+def test_ties_keeps_one_task_vector_more_with_every_stage(laboratory):
+    remembered = [trained.memory["vectors"] for trained in chain(laboratory, "ties")[1:]]
+    assert [len(vectors) for vectors in remembered] == [1, 2]
+
+
 def test_fisher_merging_ends_between_finetunings_first_two_trunks(laboratory):
     first, second, _ = trunks(laboratory, "finetune")
     for name, value in trunks(laboratory, "fisher-merge")[1].items():
