@@ -6,8 +6,7 @@ import gzip
 import json
 import os
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel
@@ -252,20 +251,7 @@ def test_two_datasets_of_one_number_are_refused_by_their_names(tmp_path: Path) -
         prepare(trees.own_card({"kind": "nnunet", "dataset": 123}), DataPlaces(tmp_path), processes=1)
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own that holds 1 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small file system")
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("no small file system can be mounted here")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
-
-
+@pytest.mark.parametrize("disk", ["1m"], indirect=True)
 def test_a_disk_that_fills_up_is_said_with_the_file_and_the_rerun_goes_on(
     tmp_path: Path, disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

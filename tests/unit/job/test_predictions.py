@@ -65,16 +65,22 @@ def test_what_is_no_longer_asked_for_is_not_kept_and_trains_nothing(kept, tiny_r
     assert folder.check("trained") == trained
 
 
-def test_surface_metrics_come_beside_the_same_dice_without_training(tiny_run):
-    job = tiny_run.jobs("finetune")[1]
-    before, trained = tiny_run.result(job), tiny_run.store.job(job.id).check("trained")
+@pytest.fixture
+def surfaces(tiny_run):
+    """A stage evaluated with surface metrics; the run is as it was afterwards."""
     asked = {"metrics": ("dice", "nsd", "hd95"), "tolerances": {"mini-liver": 2.0, "mini-spleen": 20.0}}
-    folder, result = evaluated(tiny_run, **asked)
+    stage = tiny_run.store.job(tiny_run.jobs("finetune")[1].id)
+    before, trained = stage.check("result"), stage.check("trained")
+    yield before, trained, *evaluated(tiny_run, **asked)
+    evaluated(tiny_run)
+
+
+def test_surface_metrics_come_beside_the_same_dice_without_training(surfaces):
+    before, trained, folder, result = surfaces
     found = result["measurements"]
     assert {m["metric"] for m in found} == {"dice", "nsd", "hd95_mm", "predicted_ml", "reference_ml"}
     assert [m for m in found if m["metric"] not in ("nsd", "hd95_mm")] == before["measurements"]
     assert folder.check("trained") == trained
-    evaluated(tiny_run)
 
 
 @pytest.mark.parametrize("reader", ["NibabelIO", "NibabelIOWithReorient", "SimpleITKIO"])
