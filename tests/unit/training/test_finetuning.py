@@ -235,13 +235,14 @@ def stock(run: TinyRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
         trainer = nnUNetTrainer(plans, name, "all", description, torch.device("cpu"))
         trainer.num_epochs = trainer.num_iterations_per_epoch = trainer.num_val_iterations_per_epoch = 1
         trainer.run_training()
+    torch.save(trainer.network.state_dict(), Path(trainer.output_folder_base) / "network.pth")
     return Path(trainer.output_folder_base)
 
 
 def test_a_checkpoint_of_nnunettrainer_itself_is_where_the_trunk_begins(run: TinyRun, stock: Path) -> None:
     plan = planned(run.store.root.parent, f"[{{checkpoint: {stock}, name: stock}}]")
     (job,) = TinyRun(plan, run.store).jobs("stock", "transfer")
-    theirs = torch.load(stock / "fold_all" / "checkpoint_final.pth", weights_only=False)["network_weights"]
+    theirs = torch.load(stock / "network.pth", weights_only=True)
 
     stage, _, _ = assemble(trainee_of(job, run.store))
 
