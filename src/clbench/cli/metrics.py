@@ -13,7 +13,7 @@ from clbench.errors import ClbenchError
 from clbench.references import ROWS, read_measured
 from clbench.report.passport_tables import variant_tables
 from clbench.report.render import terminal
-from clbench.results.imports import Imported, read_matrix, square
+from clbench.results.imports import Imported, read_beside, read_matrix, square
 from clbench.results.matrix import Matrix, Vector, diagonal
 from clbench.results.passport import Finished, Variant, values
 from clbench.results.summary import passport_of
@@ -83,18 +83,7 @@ def _of_run(folder: Path, given: Sequence[str], as_json: bool) -> str:
 
 
 def _beside(path: Path | None, imported: Imported, lines: int) -> Matrix | None:
-    """The matrix of another file, once its shape fits.
-
-    Raises:
-        ClbenchError: it has another number of lines or tasks.
-    """
-    if path is None:
-        return None
-    other, tasks = read_matrix(path, imported.tasks), len(imported.tasks)
-    if (len(other.matrix), len(other.tasks)) != (lines, tasks):
-        there = f"{len(other.matrix)} lines of {len(other.tasks)} tasks"
-        raise ClbenchError(f"{path}: {there}; {lines} of {tasks} are wanted here")
-    return other.matrix
+    return read_beside(path, imported, lines) if path else None
 
 
 def _line(path: Path | None, imported: Imported) -> Vector | None:
