@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from clbench.errors import ClbenchError
 from clbench.results.accounts import costs, evidence
@@ -26,11 +24,14 @@ from clbench.results.records import STAGED, BaselineInfo, BenchmarkInfo, Hole, R
 from clbench.results.rows import Row
 from clbench.results.run_passport import case_metrics, run_passport
 from clbench.results.scores import (
-    SCORERS,
     ByReplicate,
+    Place,
+    RowsByPlace,
     Scores,
     after_stage,
     beside,
+    by_place,
+    by_replicate,
     each_over_replicates,
     final,
     over_replicates,
@@ -39,18 +40,6 @@ from clbench.results.scores import (
 )
 from clbench.results.surfaces import surface_readings
 from clbench.results.transfer import transfer_points
-
-
-class Place(NamedTuple):
-    """What one replicate of one baseline is filed under."""
-
-    protocol: str
-    baseline: str
-    seed: int
-    order: int
-
-
-RowsByPlace = Mapping[Place, Sequence[Row]]
 
 UNEXPLAINED = "there is no result and no failed job; the run was not carried through"
 
@@ -73,10 +62,10 @@ def summarise(
     """
     table = tuple(rows)
     _check(info, table)
-    places = _by_place(table)
+    places = by_place(table)
     holes = {**missing, **_unexplained(info, places, missing)}
     proof = evidence(records, info.baselines)
-    scores = {entry.name: _scores(info, entry, places) for entry in info.baselines}
+    scores = {entry.name: by_replicate(info, entry, places) for entry in info.baselines}
     bare = Summary(
         benchmark=info,
         gap_reference=_gap_reference(info),
@@ -103,8 +92,8 @@ def passport_of(info: BenchmarkInfo, rows: Iterable[Row]) -> tuple[PassportLine,
     """
     table = tuple(rows)
     _check(info, table)
-    places = _by_place(table)
-    return run_passport(info, {entry.name: _scores(info, entry, places) for entry in info.baselines})
+    places = by_place(table)
+    return run_passport(info, {entry.name: by_replicate(info, entry, places) for entry in info.baselines})
 
 
 def _how_sure(bare: Summary, scores: Mapping[str, ByReplicate], rows: Sequence[Row]) -> Summary:
@@ -163,13 +152,6 @@ def _check(info: BenchmarkInfo, rows: Sequence[Row]) -> None:
         raise ClbenchError(f"rows of a further order of {', '.join(sorted(unordered))}, which is run without one")
 
 
-def _by_place(rows: Iterable[Row]) -> RowsByPlace:
-    places: dict[Place, list[Row]] = defaultdict(list)
-    for row in rows:
-        places[Place(row.protocol, row.baseline, row.seed, row.order)].append(row)
-    return places
-
-
 def _unexplained(info: BenchmarkInfo, places: RowsByPlace, missing: Mapping[Hole, str]) -> dict[Hole, str]:
     """Stages of the sequence without a row and without a reason."""
     if info.whole:
@@ -208,14 +190,6 @@ def _baselines(
     info: BenchmarkInfo, scores: Mapping[str, ByReplicate], inert: Collection[str]
 ) -> tuple[BaselineSummary, ...]:
     return tuple(_baseline(info, entry, scores, entry.name in inert) for entry in info.baselines)
-
-
-def _scores(info: BenchmarkInfo, entry: BaselineInfo, places: RowsByPlace) -> ByReplicate:
-    scorer = SCORERS[entry.protocol]
-    return {
-        pair: scorer(places.get(Place(entry.protocol, entry.name, *pair), ()), info.orders[pair.order - 1])
-        for pair in info.replicates(entry.protocol)
-    }
 
 
 def _baseline(
