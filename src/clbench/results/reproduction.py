@@ -11,11 +11,12 @@ from pydantic import computed_field
 
 from clbench.errors import ClbenchError
 from clbench.results.gate import Sample, non_inferior
-from clbench.results.matrix import diagonal
+from clbench.results.matrix import case_dice, diagonal
 from clbench.results.model import Interval, Model, Summary
 from clbench.results.records import STAGED
 from clbench.results.rows import COLUMNS, Row
 from clbench.results.scores import ByReplicate, by_place, by_replicate
+from clbench.results.transfer import by_setting
 
 Outcome = Literal["reproduced", "drifted", "inconclusive", "missing"]
 Key = tuple[object, ...]
@@ -26,7 +27,7 @@ Group = tuple[str, str, str]
 Values = Mapping[Key, float | None]
 """What was measured, by everything that says what it is."""
 
-END, OWN = "at the end", "after its stage"
+END, OWN, TRANSFER = "at the end", "after its stage", "transfer from"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Reproduction(Model):
     margin: float
     """The fall that still counts as reproduced in the statistical mode."""
     findings: tuple[Finding, ...]
-    """By baseline in the reference's order: every task, then the summaries."""
+    """By baseline in the reference's order: every task, then the summaries; transfer last."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -162,7 +163,7 @@ def _group(key: Key) -> Group:
 
 def _equal(group: Group, keys: Sequence[Key], mine: Values, theirs: Values, beyond: int) -> Finding:
     protocol, name, task = group
-    baseline = f"transfer from {name}" if protocol == "transfer" else name
+    baseline = f"{TRANSFER} {name}" if protocol == "transfer" else name
     absent = [key for key in keys if key not in mine]
     if absent:
         reason = f"the run lacks {len(absent)} of {len(keys)} measurements"
@@ -184,7 +185,7 @@ def _finding(baseline: str, number: str, verdict: Outcome, reason: str, differen
 
 
 def _statistical(run: Measured, reference: Measured, margin: float) -> Iterable[Finding]:
-    """Every baseline's tasks at the end and after their stage, and ACC, LA and BWT."""
+    """Every baseline's tasks at the end and after their stage, ACC, LA and BWT, and the ends of transfer."""
     mine, theirs = samples(run), samples(reference)
     for (baseline, number), sample in theirs.items():
         if (baseline, number) not in mine:
@@ -204,6 +205,20 @@ def samples(measured: Measured) -> dict[tuple[str, str], Sample]:
     for entry in info.baselines:
         numbers = _numbers(by_replicate(info, entry, places), staged=entry.protocol in STAGED)
         found |= {(entry.name, number): sample for number, sample in numbers.items() if sample}
+    return found | _transfers(measured)
+
+
+def _transfers(measured: Measured) -> dict[tuple[str, str], Sample]:
+    """Every learning curve on a held-out task at its last epoch; a seed that stops before it has no value."""
+    settings = by_setting(measured.rows, measured.summary.benchmark.targets)
+    found: dict[tuple[str, str], Sample] = {}
+    for (target, fraction), curves in sorted(settings.items()):
+        number = f"{target} {END}" + ("" if fraction == 1 else f", {100 * fraction:.6g}% of the cases")
+        for name in dict.fromkeys(name for name, _ in sorted(curves)):
+            by_seed = {seed: curve for (other, seed), curve in sorted(curves.items()) if other == name}
+            last = max(epoch for curve in by_seed.values() for epoch in curve)
+            ends = {seed: {target: case_dice(curve[last])} for seed, curve in by_seed.items() if last in curve}
+            found[f"{TRANSFER} {name}", number] = ends
     return found
 
 
