@@ -13,7 +13,6 @@ from clbench.results.model import (
     BaselineSummary,
     Metrics,
     Missing,
-    PassportLine,
     Stat,
     Summary,
     SurfaceReading,
@@ -61,7 +60,7 @@ def summarise(
         ClbenchError: rows of another benchmark or version, or of an unknown baseline, task, seed or order.
     """
     table = tuple(rows)
-    _check(info, table)
+    check_rows(info, table)
     places = by_place(table)
     holes = {**missing, **_unexplained(info, places, missing)}
     proof = evidence(records, info.baselines)
@@ -84,16 +83,29 @@ def summarise(
     return _how_sure(bare, scores, table)
 
 
-def passport_of(info: BenchmarkInfo, rows: Iterable[Row]) -> tuple[PassportLine, ...]:
-    """The metric passport alone, of a run's rows.
+def check_rows(info: BenchmarkInfo, rows: Sequence[Row]) -> None:
+    """See that rows are of a benchmark.
 
     Raises:
         ClbenchError: rows of another benchmark or version, or of an unknown baseline, task, seed or order.
     """
-    table = tuple(rows)
-    _check(info, table)
-    places = by_place(table)
-    return run_passport(info, {entry.name: by_replicate(info, entry, places) for entry in info.baselines})
+    known: dict[str, set[str] | set[int]] = {
+        "benchmark": {info.name},
+        "version": {info.version},
+        "seed": set(info.seeds),
+        "order": set(range(1, len(info.orders) + 1)),
+        "baseline": {"from-scratch", *(baseline.name for baseline in info.baselines), *info.tuned},
+        "task": {*info.sequence, *info.targets},
+    }
+    for column, values in known.items():
+        strange = {getattr(row, column) for row in rows} - values
+        if strange:
+            found, wanted = (", ".join(sorted(map(str, group))) for group in (strange, values))
+            report = f"a report of {info.name} v{info.version}"
+            raise ClbenchError(f"rows of {column} {found} in {report}, which shows {wanted} only")
+    unordered = {row.protocol for row in rows if row.order > 1 and row.protocol not in STAGED}
+    if unordered:
+        raise ClbenchError(f"rows of a further order of {', '.join(sorted(unordered))}, which is run without one")
 
 
 def _how_sure(bare: Summary, scores: Mapping[str, ByReplicate], rows: Sequence[Row]) -> Summary:
@@ -130,26 +142,6 @@ def _cases(info: BenchmarkInfo, rows: Sequence[Row]) -> dict[str, list[str]]:
     """The measured cases of every task, in the order of their names."""
     pairs = sorted({(row.task, row.case) for row in rows if row.metric == "dice"})
     return {task: [case for owner, case in pairs if owner == task] for task in (*info.sequence, *info.targets)}
-
-
-def _check(info: BenchmarkInfo, rows: Sequence[Row]) -> None:
-    known: dict[str, set[str] | set[int]] = {
-        "benchmark": {info.name},
-        "version": {info.version},
-        "seed": set(info.seeds),
-        "order": set(range(1, len(info.orders) + 1)),
-        "baseline": {"from-scratch", *(baseline.name for baseline in info.baselines), *info.tuned},
-        "task": {*info.sequence, *info.targets},
-    }
-    for column, values in known.items():
-        strange = {getattr(row, column) for row in rows} - values
-        if strange:
-            found, wanted = (", ".join(sorted(map(str, group))) for group in (strange, values))
-            report = f"a report of {info.name} v{info.version}"
-            raise ClbenchError(f"rows of {column} {found} in {report}, which shows {wanted} only")
-    unordered = {row.protocol for row in rows if row.order > 1 and row.protocol not in STAGED}
-    if unordered:
-        raise ClbenchError(f"rows of a further order of {', '.join(sorted(unordered))}, which is run without one")
 
 
 def _unexplained(info: BenchmarkInfo, places: RowsByPlace, missing: Mapping[Hole, str]) -> dict[Hole, str]:
