@@ -42,15 +42,15 @@ class Part:
 
 
 def html_page(
-    summary: Summary, figures: Sequence[Drawn], rows: Iterable[Row], verdict: Sequence[str],
+    summary: Summary, figures: Sequence[Drawn], packed: str, verdict: Sequence[str],
     pictures: Pictures = NO_PICTURES,
 ) -> str:  # fmt: skip
     """The whole page.
 
     Args:
         summary: what is shown.
-        figures: all figures; those whose slug begins with ``transfer`` stand in the section on transfer.
-        rows: every measurement.
+        figures: all figures.
+        packed: every measurement, as ``packed_rows`` gives them.
         verdict: what came out and how sure that is, in sentences.
         pictures: of cases, if there are any.
     """
@@ -59,7 +59,6 @@ def html_page(
     folder = files(__package__)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     template = environment.from_string((folder / "template.html").read_text("utf-8"))
-    packed = packed_rows(rows)
     return template.render(
         page=_page(summary, figures, verdict, pictures, linked=bool(packed)), rows=packed,
         style=(folder / "style.css").read_text("utf-8"), script=(folder / "page.js").read_text("utf-8"),
