@@ -35,11 +35,17 @@ def read_measured(folder: Path) -> Measured:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise MissingEnvironment(
-            f"{folder / SUMMARY}: not of this version of clbench ({place}: {first['msg']}); "
-            f"`clbench report {folder}` writes a run's anew"
+            f"{folder / SUMMARY}: not of this version of clbench ({place}: {first['msg']}); {_remedy(folder)}"
         ) from None
     rows = next((folder / name for name in ROWS if (folder / name).is_file()), folder / ROWS[0])
     return Measured(summary, read_rows(rows))
+
+
+def _remedy(folder: Path) -> str:
+    """What makes the summary of a folder anew: a run's from its plan and results, a reference only from its run."""
+    if (folder / ROWS[1]).is_file():
+        return f"run its benchmark with this version, then `clbench reference RUN --out {folder}`"
+    return f"`clbench report {folder}` writes it anew"
 
 
 def keep(measured: Measured, folder: Path) -> None:

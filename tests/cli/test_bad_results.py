@@ -59,6 +59,16 @@ def test_a_run_folder_of_an_older_schema_is_named_with_the_first_field_and_what_
     assert "`clbench report old`" in err
 
 
+def test_of_a_reference_of_an_older_schema_the_way_to_a_new_one_is_said(call: Call, run: Callable[..., Path]) -> None:
+    run("new")
+    assert call("reference", "new", "--out", "kept")[0] == 0
+    changed(Path("kept"), lambda content: content.pop("reference_ml"))
+    code, _, err = call("compare", "new", "kept")
+    assert code == 4
+    assert "run its benchmark with this version, then `clbench reference RUN --out kept`" in err
+    assert "clbench report" not in err
+
+
 def test_a_report_of_a_plan_of_an_older_schema_says_what_writes_it_anew(call: Call, tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "plan.json").write_text('{"jobs": []}')

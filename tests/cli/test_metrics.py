@@ -41,3 +41,12 @@ def test_a_file_beside_it_of_another_shape_is_refused_by_name(call: Call, tmp_pa
     code, _, err = call("metrics", "r.csv", "--joint", "joint.csv")
     assert code == 2
     assert "joint.csv: 1 lines of 3 tasks; 1 of 2 are wanted here" in err
+
+
+def test_an_order_or_other_columns_beside_a_csv_matrix_are_refused(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text("A,B\n0.9,\n0.6,0.8\n")
+    (tmp_path / "scratch.csv").write_text("B,A\n0.9,0.8\n")
+    code, _, err = call("metrics", "r.csv", "--order", "B,A")
+    assert (code, "r.csv: an order is for folders" in err) == (2, True)
+    code, _, err = call("metrics", "r.csv", "--scratch", "scratch.csv")
+    assert (code, "scratch.csv: its columns are B, A; they must be A, B" in err) == (2, True)

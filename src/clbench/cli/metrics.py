@@ -13,10 +13,10 @@ from clbench.errors import ClbenchError
 from clbench.references import ROWS, read_measured
 from clbench.report.passport_tables import variant_tables
 from clbench.report.render import terminal
-from clbench.results.imports import Imported, read_matrix, square
+from clbench.results.imports import Imported, read_beside, read_matrix, square
 from clbench.results.matrix import Matrix, Vector, diagonal
 from clbench.results.passport import Finished, Variant, values
-from clbench.results.summary import passport_of
+from clbench.results.summary import check_rows
 
 Found = tuple[tuple[Variant, float | None], ...]
 
@@ -64,37 +64,27 @@ def _is_run(path: Path) -> bool:
 
 
 def _of_run(folder: Path, given: Sequence[str], as_json: bool) -> str:
-    """The passport of a run, or of a reference, from its rows.
+    """The passport of a run, or of a reference.
 
     Raises:
-        ClbenchError: an option is given that a run has no use for, or no stage of the sequence was measured.
+        ClbenchError: an option is given that a run has no use for, its rows are of another benchmark than its
+            summary, or no stage of the sequence was measured.
     """
     if given:
         raise ClbenchError(f"{folder}: a run's own baselines are its references; leave out --{given[0]}")
     measured = read_measured(folder)
-    info = measured.summary.benchmark
-    lines = () if info.whole else passport_of(info, measured.rows)
+    info, lines = measured.summary.benchmark, measured.summary.passport
+    check_rows(info, measured.rows)
     if not any(value for line in lines for value in line.values.values()):
         raise ClbenchError(f"{folder}: nothing in it was measured stage by stage, which these metrics are of")
     if as_json:
         entries = [line.model_dump(mode="json") for line in lines]
         return json.dumps({"benchmark": info.name, "version": info.version, "metrics": entries}, indent=1)
-    return "\n".join(map(terminal, variant_tables(measured.summary.model_copy(update={"passport": lines}))))
+    return "\n".join(map(terminal, variant_tables(measured.summary)))
 
 
 def _beside(path: Path | None, imported: Imported, lines: int) -> Matrix | None:
-    """The matrix of another file, once its shape fits.
-
-    Raises:
-        ClbenchError: it has another number of lines or tasks.
-    """
-    if path is None:
-        return None
-    other, tasks = read_matrix(path, imported.tasks), len(imported.tasks)
-    if (len(other.matrix), len(other.tasks)) != (lines, tasks):
-        there = f"{len(other.matrix)} lines of {len(other.tasks)} tasks"
-        raise ClbenchError(f"{path}: {there}; {lines} of {tasks} are wanted here")
-    return other.matrix
+    return read_beside(path, imported, lines) if path else None
 
 
 def _line(path: Path | None, imported: Imported) -> Vector | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from clbench.report.table import Cell, Table, counted, several_orders, slug_of, stamped
+from clbench.report.table import Cell, Table, counted, order_words, several_orders, slug_of, staged, stamped
 from clbench.results.model import BaselineSummary, Stat, Summary
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ def metrics_table(summary: Summary) -> Table:
             *_with_cumulative(summary, "intransigence ↓"),
             "gap closed ↑",
         ),
-        rows=tuple(_metrics_row(summary, entry) for entry in _staged(summary)),
+        rows=tuple(_metrics_row(summary, entry) for entry in staged(summary)),
         note="ACC and LA are the means of the final and the per-stage Dice, BWT the mean change of the "
         "earlier tasks from one to the other, forgetting their mean fall from their best"
         f"{''.join(_with_cumulative(summary, _INTRANSIGENCE))}; arrows point to better.",
@@ -65,7 +65,7 @@ def metrics_table(summary: Summary) -> Table:
 def matrix_tables(summary: Summary) -> list[Table]:
     """The stage-by-task matrix of every baseline that learns stage by stage, one for each order."""
     orders = range(1, len(summary.benchmark.orders) + 1)
-    return [_matrix_table(summary, entry, order) for entry in _staged(summary) for order in orders]
+    return [_matrix_table(summary, entry, order) for entry in staged(summary) for order in orders]
 
 
 def _final_row(summary: Summary, entry: BaselineSummary) -> tuple[Cell, ...]:
@@ -107,7 +107,7 @@ def _gap_note(summary: Summary) -> str:
 def _matrix_table(summary: Summary, entry: BaselineSummary, order: int) -> Table:
     tasks = summary.benchmark.orders[order - 1]
     lines = zip(tasks, entry.matrices[order - 1], strict=True)
-    words, slug = (f", order {order}", (f"order-{order}",)) if several_orders(summary) else ("", ())
+    words, slug = order_words(summary, order)
     return Table(
         title=f"{stamped(entry)}{words}: Dice of every task after every stage",
         slug=slug_of("matrix", entry.name, *slug),
@@ -125,10 +125,6 @@ def _matrix_table(summary: Summary, entry: BaselineSummary, order: int) -> Table
 def _matrix_cells(stage: int, line: Sequence[Stat | None]) -> list[Cell]:
     """A task whose stage is still to come has no head, so nothing is missing there."""
     return ["" if value is None and task > stage else value for task, value in enumerate(line, start=1)]
-
-
-def _staged(summary: Summary) -> list[BaselineSummary]:
-    return [entry for entry in summary.baselines if entry.staged]
 
 
 def _with_cumulative(summary: Summary, cell: T) -> tuple[T, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from clbench.report.table import Cell, Table, counted, labels
+from clbench.report.table import Cell, Table, counted, labels, staged
 from clbench.results.model import CaseMetric, PassportLine, Summary
 
 SECTION = "Metric passport"
@@ -36,7 +36,7 @@ def variant_tables(summary: Summary) -> tuple[Table, Table]:
 
 
 def _values_table(summary: Summary) -> Table:
-    names = [entry.name for entry in summary.baselines if entry.staged]
+    names = [entry.name for entry in staged(summary)]
     shown = labels(summary)
     return Table(
         title="One run, every published variant",

@@ -67,6 +67,16 @@ def several_orders(summary: Summary) -> bool:
     return len(summary.benchmark.orders) > 1
 
 
+def order_words(summary: Summary, order: int) -> tuple[str, tuple[str, ...]]:
+    """What a title and, for ``slug_of``, a file's name say of an order; nothing where there is only one."""
+    return (f", order {order}", (f"order-{order}",)) if several_orders(summary) else ("", ())
+
+
+def staged(summary: Summary) -> list[BaselineSummary]:
+    """The baselines that learn one task after another."""
+    return [entry for entry in summary.baselines if entry.staged]
+
+
 def counted(summary: Summary) -> str:
     """What a mean over seeds and orders is taken over."""
     return "replicates" if several_orders(summary) else "seeds"

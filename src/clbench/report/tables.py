@@ -27,7 +27,8 @@ def all_tables(summary: Summary) -> tuple[Table, ...]:
     """Every table of a report in its order; those without a line are left out."""
     measured = bool(summary.baselines) and not summary.benchmark.whole
     made = [
-        *(sequence_tables(summary) if measured else ()),
+        *((final_table(summary), stage_table(summary), metrics_table(summary)) if measured else ()),
+        *(matrix_tables(summary) if measured else ()),
         *transfer_tables(summary),
         *transfer_label_tables(summary),
         *((ranking_table(summary), differences_table(summary), volume_table(summary)) if measured else ()),
@@ -42,11 +43,6 @@ def all_tables(summary: Summary) -> tuple[Table, ...]:
         missing_table(summary),
     ]
     return tuple(_with_unique_slugs(table for table in made if table.rows))
-
-
-def sequence_tables(summary: Summary) -> tuple[Table, ...]:
-    """Dice over the sequence."""
-    return final_table(summary), stage_table(summary), metrics_table(summary), *matrix_tables(summary)
 
 
 def _with_unique_slugs(tables: Iterable[Table]) -> Iterable[Table]:

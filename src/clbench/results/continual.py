@@ -92,18 +92,19 @@ def transfer_gain(curve: Mapping[int, float | None], scratch: Mapping[int, float
         curve: epochs trained on the held-out task → its Dice, starting from a backbone.
         scratch: the same for training from scratch; an epoch that it lacks gives None.
     """
-    return {epoch: _difference(value, scratch.get(epoch)) for epoch, value in curve.items()}
+    return {epoch: difference(value, scratch.get(epoch)) for epoch, value in curve.items()}
+
+
+def difference(left: float | None, right: float | None) -> float | None:
+    """Left less right; None where one of them is a hole."""
+    return None if left is None or right is None else left - right
 
 
 def _forgotten(matrix: Matrix, task: int) -> float | None:
     earlier = [row[task] for row in matrix[task:-1]]
     known = [value for value in earlier if value is not None]
-    return _difference(max(known), matrix[-1][task]) if len(known) == len(earlier) else None
+    return difference(max(known), matrix[-1][task]) if len(known) == len(earlier) else None
 
 
 def _differences(left: Sequence[float | None], right: Sequence[float | None]) -> Vector:
-    return tuple(_difference(*pair) for pair in zip(left, right, strict=True))
-
-
-def _difference(left: float | None, right: float | None) -> float | None:
-    return None if left is None or right is None else left - right
+    return tuple(difference(*pair) for pair in zip(left, right, strict=True))

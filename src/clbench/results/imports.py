@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ class Imported:
     """How many cases each task was measured on, where that is known."""
     percent: bool = False
     """Whether the source's numbers were percentages."""
+    named: bool = True
+    """Whether the source names its tasks; without a header they are numbered."""
 
     @property
     def last(self) -> Vector:
@@ -36,22 +38,50 @@ class Imported:
         return self.matrix[-1]
 
 
-def read_matrix(path: Path, order: Sequence[str] = ()) -> Imported:
+def read_matrix(path: Path, order: Sequence[str] = (), percent: bool = False) -> Imported:
     """Read a CSV matrix or a folder of nnU-Net evaluations.
 
     Args:
         path: a CSV file, one line a stage and one column a task, or a folder ``STAGE/TASK/summary.json``.
         order: the tasks in the order of learning, for a folder; left out, by the stage in which each first appears.
+        percent: whether a CSV file's numbers are known to be percentages; otherwise a % sign or a number above 1
+            tells, for all of the file.
 
     Raises:
         MissingEnvironment: there is no such file or folder.
-        ClbenchError: something in it is not as it must be; file, line and column are named.
+        ClbenchError: something in it is not as it must be; file, line and column are named. An order is given for a
+            CSV file, whose columns have one.
     """
     if path.is_dir():
         return _from_folders(path, order)
     if not path.is_file():
         raise MissingEnvironment(f"{path}: no such file or folder")
-    return _from_csv(path)
+    if order:
+        raise ClbenchError(f"{path}: an order is for folders; the columns of a CSV file have their own")
+    return _from_csv(path, percent)
+
+
+def read_beside(path: Path, matrix: Imported, stages: int) -> Matrix:
+    """The matrix of a file or folder that another matrix is held against, its tasks in the same columns.
+
+    Args:
+        path: a CSV file or folder, percentages if the other's numbers are.
+        matrix: the other.
+        stages: how many lines it must have.
+
+    Raises:
+        ClbenchError: it has another number of lines or tasks, or it names other tasks or in another order.
+    """
+    folder = path.is_dir()
+    other = read_matrix(path, matrix.tasks if folder else (), matrix.percent)
+    wanted = len(matrix.tasks)
+    if (len(other.matrix), len(other.tasks)) != (stages, wanted):
+        there = f"{len(other.matrix)} lines of {len(other.tasks)} tasks"
+        raise ClbenchError(f"{path}: {there}; {stages} of {wanted} are wanted here")
+    if matrix.named and other.named and other.tasks != matrix.tasks:
+        here, there = ", ".join(matrix.tasks), ", ".join(other.tasks)
+        raise ClbenchError(f"{path}: its columns are {there}; they must be {here}, as in the matrix")
+    return other.matrix
 
 
 def square(imported: Imported, path: Path) -> Imported:
@@ -69,7 +99,7 @@ def square(imported: Imported, path: Path) -> Imported:
     return imported
 
 
-def _from_csv(path: Path) -> Imported:
+def _from_csv(path: Path, percent: bool) -> Imported:
     header, body = _split(path)
     named = all(_is_name(cells[0]) for _, cells in body)
     matrix = tuple(_numbers(path, line, cells, first=int(named)) for line, cells in body)
@@ -77,7 +107,8 @@ def _from_csv(path: Path) -> Imported:
     for (line, _), row in zip(body, matrix, strict=True):
         if len(row) != len(tasks):
             raise ClbenchError(f"{path}:{line}: {len(row)} numbers where there are {len(tasks)} tasks")
-    return _as_fractions(Imported(tasks, matrix))
+    signed = any("%" in cell for _, cells in body for cell in cells[int(named) :])
+    return _as_fractions(Imported(tasks, matrix, named=bool(header)), percent or signed)
 
 
 def _split(path: Path) -> tuple[tuple[str, ...], list[tuple[int, list[str]]]]:
@@ -126,13 +157,13 @@ def _number(place: str, cell: str) -> float | None:
     return float(_bare(cell))
 
 
-def _as_fractions(imported: Imported) -> Imported:
+def _as_fractions(imported: Imported, percent: bool) -> Imported:
     """Numbers above 1 are percentages, all of the file's then."""
     present = [value for line in imported.matrix for value in line if value is not None]
-    if not present or max(map(abs, present)) <= 1:
+    if not percent and max(map(abs, present), default=0.0) <= 1:
         return imported
     matrix = tuple(tuple(None if value is None else value / 100 for value in line) for line in imported.matrix)
-    return Imported(imported.tasks, matrix, imported.cases, percent=True)
+    return replace(imported, matrix=matrix, percent=True)
 
 
 def _from_folders(path: Path, order: Sequence[str]) -> Imported:

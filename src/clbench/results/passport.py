@@ -13,6 +13,7 @@ from typing import Literal
 from clbench.results.continual import (
     average_accuracy,
     backward_transfer,
+    difference,
     forgetting,
     gap_closed,
     intransigence,
@@ -73,7 +74,7 @@ def values(finished: Finished) -> tuple[tuple[Variant, float | None], ...]:
 def backward_differences(r: Finished) -> Vector:
     """R[T][j] - R[j][j] of every task but the last."""
     own = diagonal(r.matrix)
-    return tuple(_minus(end, first) for end, first in zip(r.matrix[-1][:-1], own[:-1], strict=True))
+    return tuple(difference(end, first) for end, first in zip(r.matrix[-1][:-1], own[:-1], strict=True))
 
 
 def lower_mean(matrix: Matrix) -> float | None:
@@ -84,7 +85,7 @@ def lower_mean(matrix: Matrix) -> float | None:
 def backward_all_stages(r: Finished) -> float | None:
     """Mean of R[i][j] - R[j][j] over all i > j."""
     own = diagonal(r.matrix)
-    return full_mean([_minus(r.matrix[i][j], own[j]) for i in range(r.stages) for j in range(i)])
+    return full_mean([difference(r.matrix[i][j], own[j]) for i in range(r.stages) for j in range(i)])
 
 
 def backward_relative(r: Finished) -> float | None:
@@ -105,14 +106,14 @@ def forgetting_with_end(r: Finished) -> float | None:
     """The best stage is looked for among all, the last one included, and a task not yet learnt counts 0."""
     matrix = [[0.0 if j > i else value for j, value in enumerate(line)] for i, line in enumerate(r.matrix)]
     columns = [[line[j] for line in matrix] for j in range(r.stages - 1)]
-    return full_mean([_minus(_highest(column), column[-1]) for column in columns])
+    return full_mean([difference(_highest(column), column[-1]) for column in columns])
 
 
 def forward_zero_shot(r: Finished) -> float | None:
     """mean_{j>1} (R[j-1][j] - b_j)."""
     if r.untrained is None:
         return None
-    return full_mean([_minus(r.matrix[j - 1][j], r.untrained[j]) for j in range(1, r.stages)])
+    return full_mean([difference(r.matrix[j - 1][j], r.untrained[j]) for j in range(1, r.stages)])
 
 
 def forward_upper(r: Finished) -> float | None:
@@ -162,7 +163,7 @@ def _sequential(r: Finished) -> Vector:
 
 def _against_sequential(r: Finished, scores: Sequence[float | None]) -> Vector:
     pairs = zip(scores[1:], _sequential(r)[1:], strict=True)
-    return tuple(_minus(*pair) for pair in pairs)
+    return tuple(difference(*pair) for pair in pairs)
 
 
 def _gap(r: Finished) -> float | None:
@@ -185,10 +186,6 @@ def _gained(value: float | None) -> float | None:
 
 def _negative(value: float | None) -> float | None:
     return None if value is None else 0.0 - value
-
-
-def _minus(left: float | None, right: float | None) -> float | None:
-    return None if left is None or right is None else left - right
 
 
 def _highest(column: Sequence[float | None]) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,9 +11,12 @@ from pydantic import computed_field
 
 from clbench.errors import ClbenchError
 from clbench.results.gate import Sample, non_inferior
-from clbench.results.matrix import case_dice
+from clbench.results.matrix import case_dice, diagonal
 from clbench.results.model import Interval, Model, Summary
+from clbench.results.records import STAGED
 from clbench.results.rows import COLUMNS, Row
+from clbench.results.scores import ByReplicate, by_place, by_replicate
+from clbench.results.transfer import by_setting
 
 Outcome = Literal["reproduced", "drifted", "inconclusive", "missing"]
 Key = tuple[object, ...]
@@ -24,7 +27,7 @@ Group = tuple[str, str, str]
 Values = Mapping[Key, float | None]
 """What was measured, by everything that says what it is."""
 
-END, OWN = "at the end", "after its stage"
+END, OWN, TRANSFER = "at the end", "after its stage", "transfer from"
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class Reproduction(Model):
     margin: float
     """The fall that still counts as reproduced in the statistical mode."""
     findings: tuple[Finding, ...]
-    """By baseline in the reference's order: every task, then the summaries."""
+    """By baseline in the reference's order: every task, then the summaries; transfer last."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -160,7 +163,7 @@ def _group(key: Key) -> Group:
 
 def _equal(group: Group, keys: Sequence[Key], mine: Values, theirs: Values, beyond: int) -> Finding:
     protocol, name, task = group
-    baseline = f"transfer from {name}" if protocol == "transfer" else name
+    baseline = f"{TRANSFER} {name}" if protocol == "transfer" else name
     absent = [key for key in keys if key not in mine]
     if absent:
         reason = f"the run lacks {len(absent)} of {len(keys)} measurements"
@@ -182,7 +185,7 @@ def _finding(baseline: str, number: str, verdict: Outcome, reason: str, differen
 
 
 def _statistical(run: Measured, reference: Measured, margin: float) -> Iterable[Finding]:
-    """Every baseline's tasks at the end and after their stage, and ACC, LA and BWT."""
+    """Every baseline's tasks at the end and after their stage, ACC, LA and BWT, and the ends of transfer."""
     mine, theirs = samples(run), samples(reference)
     for (baseline, number), sample in theirs.items():
         if (baseline, number) not in mine:
@@ -197,34 +200,47 @@ def _statistical(run: Measured, reference: Measured, margin: float) -> Iterable[
 
 def samples(measured: Measured) -> dict[tuple[str, str], Sample]:
     """What can be held against a reference: baseline and number → its values by seed, task and case."""
+    info, places = measured.summary.benchmark, by_place(measured.rows)
     found: dict[tuple[str, str], Sample] = {}
-    for entry in measured.summary.baselines:
-        rows = [row for row in measured.rows if (row.protocol, row.baseline) == (entry.protocol, entry.name)]
-        rows = [row for row in rows if row.trained_on == row.task or entry.protocol != "from-scratch"]
-        stages = len(measured.summary.benchmark.sequence) if entry.staged else None
-        found |= {(entry.name, number): sample for number, sample in _numbers(rows, stages).items() if sample}
+    for entry in info.baselines:
+        numbers = _numbers(by_replicate(info, entry, places), staged=entry.protocol in STAGED)
+        found |= {(entry.name, number): sample for number, sample in numbers.items() if sample}
+    return found | _transfers(measured)
+
+
+def _transfers(measured: Measured) -> dict[tuple[str, str], Sample]:
+    """Every learning curve on a held-out task at its last epoch; a seed that stops before it has no value."""
+    settings = by_setting(measured.rows, measured.summary.benchmark.targets)
+    found: dict[tuple[str, str], Sample] = {}
+    for (target, fraction), curves in sorted(settings.items()):
+        number = f"{target} {END}" + ("" if fraction == 1 else f", {100 * fraction:.6g}% of the cases")
+        for name in dict.fromkeys(name for name, _ in sorted(curves)):
+            by_seed = {seed: curve for (other, seed), curve in sorted(curves.items()) if other == name}
+            last = max(epoch for curve in by_seed.values() for epoch in curve)
+            ends = {seed: {target: case_dice(curve[last])} for seed, curve in by_seed.items() if last in curve}
+            found[f"{TRANSFER} {name}", number] = ends
     return found
 
 
-def _numbers(rows: Sequence[Row], stages: int | None) -> dict[str, Sample]:
-    """The numbers of one baseline; ``stages`` is None where it does not learn one task after another."""
-    end = _cells(row for row in rows if stages is None or row.stage == stages)
+def _numbers(scores: ByReplicate, staged: bool) -> dict[str, Sample]:
+    """The numbers of one baseline; ``staged`` if it learns one task after another."""
+    end = _cells(scores, lambda matrix: matrix[-1])
     found = {f"{task} {END}": _only(end, task) for task in _tasks(end)} | {"ACC": _by_seed(end)}
-    if stages is None:
+    if not staged:
         return found
-    own = _cells(row for row in rows if row.task == row.trained_on.split("+")[-1])
-    early = _cells(row for row in rows if row.task == row.trained_on.split("+")[-1] and row.stage < stages)
+    own, early = _cells(scores, diagonal), _cells(scores, lambda matrix: diagonal(matrix)[:-1])
     found |= {f"{task} {OWN}": _only(own, task) for task in _tasks(own)}
     return {**found, "LA": _by_seed(own), "BWT": _by_seed(_changes(end, early))}
 
 
-def _cells(rows: Iterable[Row]) -> Cells:
-    """Dice of each case by seed, order and task; a training that was measured on its way counts as it ended."""
-    cells: dict[tuple[int, int, str], list[Row]] = defaultdict(list)
-    for row in rows:
-        cells[row.seed, row.order, row.task].append(row)
-    last = {key: max(row.epoch for row in found) for key, found in cells.items()}
-    return {key: case_dice([row for row in found if row.epoch == last[key]]) for key, found in cells.items()}
+def _cells(scores: ByReplicate, line: Callable[[Sequence[Any]], Sequence[Any]]) -> Cells:
+    """Dice of each case by seed, order and task, from one line of the matrix; what was not measured is left out."""
+    return {
+        (pair.seed, pair.order, task): cases
+        for pair, one in scores.items()
+        for task, cases, undefined in zip(one.tasks, line(one.cases), line(one.excluded), strict=False)
+        if cases or undefined
+    }
 
 
 def _tasks(cells: Cells) -> list[str]:

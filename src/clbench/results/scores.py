@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from clbench.results.continual import (
     average_accuracy,
@@ -29,7 +30,7 @@ from clbench.results.matrix import (
     task_vector,
 )
 from clbench.results.model import Reading, Stat
-from clbench.results.records import Replicate
+from clbench.results.records import BaselineInfo, BenchmarkInfo, Replicate
 from clbench.results.rows import Row
 
 T = TypeVar("T")
@@ -59,6 +60,18 @@ class Scores:
 
 ByReplicate = Mapping[Replicate, Scores]
 """Seed and order → what one baseline reached there."""
+
+
+class Place(NamedTuple):
+    """What one replicate of one baseline is filed under."""
+
+    protocol: str
+    baseline: str
+    seed: int
+    order: int
+
+
+RowsByPlace = Mapping[Place, Sequence[Row]]
 
 
 @dataclass(frozen=True)
@@ -105,6 +118,23 @@ SCORERS = {
     "continual": staged_scores,
 }
 """How the rows of a protocol are read."""
+
+
+def by_place(rows: Iterable[Row]) -> RowsByPlace:
+    """The rows of every replicate of every baseline."""
+    places: dict[Place, list[Row]] = defaultdict(list)
+    for row in rows:
+        places[Place(row.protocol, row.baseline, row.seed, row.order)].append(row)
+    return places
+
+
+def by_replicate(info: BenchmarkInfo, entry: BaselineInfo, places: RowsByPlace) -> ByReplicate:
+    """What one baseline reached in each replicate that was asked for, measured or not."""
+    scorer = SCORERS[entry.protocol]
+    return {
+        pair: scorer(places.get(Place(entry.protocol, entry.name, *pair), ()), info.orders[pair.order - 1])
+        for pair in info.replicates(entry.protocol)
+    }
 
 
 def final(scores: Scores, tasks: Sequence[str]) -> Snapshot:

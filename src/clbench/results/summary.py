@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from clbench.errors import ClbenchError
 from clbench.results.accounts import costs, evidence
@@ -15,7 +13,6 @@ from clbench.results.model import (
     BaselineSummary,
     Metrics,
     Missing,
-    PassportLine,
     Stat,
     Summary,
     SurfaceReading,
@@ -26,11 +23,14 @@ from clbench.results.records import STAGED, BaselineInfo, BenchmarkInfo, Hole, R
 from clbench.results.rows import Row
 from clbench.results.run_passport import case_metrics, run_passport
 from clbench.results.scores import (
-    SCORERS,
     ByReplicate,
+    Place,
+    RowsByPlace,
     Scores,
     after_stage,
     beside,
+    by_place,
+    by_replicate,
     each_over_replicates,
     final,
     over_replicates,
@@ -39,18 +39,6 @@ from clbench.results.scores import (
 )
 from clbench.results.surfaces import surface_readings
 from clbench.results.transfer import transfer_points
-
-
-class Place(NamedTuple):
-    """What one replicate of one baseline is filed under."""
-
-    protocol: str
-    baseline: str
-    seed: int
-    order: int
-
-
-RowsByPlace = Mapping[Place, Sequence[Row]]
 
 UNEXPLAINED = "there is no result and no failed job; the run was not carried through"
 
@@ -72,11 +60,11 @@ def summarise(
         ClbenchError: rows of another benchmark or version, or of an unknown baseline, task, seed or order.
     """
     table = tuple(rows)
-    _check(info, table)
-    places = _by_place(table)
+    check_rows(info, table)
+    places = by_place(table)
     holes = {**missing, **_unexplained(info, places, missing)}
     proof = evidence(records, info.baselines)
-    scores = {entry.name: _scores(info, entry, places) for entry in info.baselines}
+    scores = {entry.name: by_replicate(info, entry, places) for entry in info.baselines}
     bare = Summary(
         benchmark=info,
         gap_reference=_gap_reference(info),
@@ -95,16 +83,29 @@ def summarise(
     return _how_sure(bare, scores, table)
 
 
-def passport_of(info: BenchmarkInfo, rows: Iterable[Row]) -> tuple[PassportLine, ...]:
-    """The metric passport alone, of a run's rows.
+def check_rows(info: BenchmarkInfo, rows: Sequence[Row]) -> None:
+    """See that rows are of a benchmark.
 
     Raises:
         ClbenchError: rows of another benchmark or version, or of an unknown baseline, task, seed or order.
     """
-    table = tuple(rows)
-    _check(info, table)
-    places = _by_place(table)
-    return run_passport(info, {entry.name: _scores(info, entry, places) for entry in info.baselines})
+    known: dict[str, set[str] | set[int]] = {
+        "benchmark": {info.name},
+        "version": {info.version},
+        "seed": set(info.seeds),
+        "order": set(range(1, len(info.orders) + 1)),
+        "baseline": {"from-scratch", *(baseline.name for baseline in info.baselines), *info.tuned},
+        "task": {*info.sequence, *info.targets},
+    }
+    for column, values in known.items():
+        strange = {getattr(row, column) for row in rows} - values
+        if strange:
+            found, wanted = (", ".join(sorted(map(str, group))) for group in (strange, values))
+            report = f"a report of {info.name} v{info.version}"
+            raise ClbenchError(f"rows of {column} {found} in {report}, which shows {wanted} only")
+    unordered = {row.protocol for row in rows if row.order > 1 and row.protocol not in STAGED}
+    if unordered:
+        raise ClbenchError(f"rows of a further order of {', '.join(sorted(unordered))}, which is run without one")
 
 
 def _how_sure(bare: Summary, scores: Mapping[str, ByReplicate], rows: Sequence[Row]) -> Summary:
@@ -141,33 +142,6 @@ def _cases(info: BenchmarkInfo, rows: Sequence[Row]) -> dict[str, list[str]]:
     """The measured cases of every task, in the order of their names."""
     pairs = sorted({(row.task, row.case) for row in rows if row.metric == "dice"})
     return {task: [case for owner, case in pairs if owner == task] for task in (*info.sequence, *info.targets)}
-
-
-def _check(info: BenchmarkInfo, rows: Sequence[Row]) -> None:
-    known: dict[str, set[str] | set[int]] = {
-        "benchmark": {info.name},
-        "version": {info.version},
-        "seed": set(info.seeds),
-        "order": set(range(1, len(info.orders) + 1)),
-        "baseline": {"from-scratch", *(baseline.name for baseline in info.baselines), *info.tuned},
-        "task": {*info.sequence, *info.targets},
-    }
-    for column, values in known.items():
-        strange = {getattr(row, column) for row in rows} - values
-        if strange:
-            found, wanted = (", ".join(sorted(map(str, group))) for group in (strange, values))
-            report = f"a report of {info.name} v{info.version}"
-            raise ClbenchError(f"rows of {column} {found} in {report}, which shows {wanted} only")
-    unordered = {row.protocol for row in rows if row.order > 1 and row.protocol not in STAGED}
-    if unordered:
-        raise ClbenchError(f"rows of a further order of {', '.join(sorted(unordered))}, which is run without one")
-
-
-def _by_place(rows: Iterable[Row]) -> RowsByPlace:
-    places: dict[Place, list[Row]] = defaultdict(list)
-    for row in rows:
-        places[Place(row.protocol, row.baseline, row.seed, row.order)].append(row)
-    return places
 
 
 def _unexplained(info: BenchmarkInfo, places: RowsByPlace, missing: Mapping[Hole, str]) -> dict[Hole, str]:
@@ -208,14 +182,6 @@ def _baselines(
     info: BenchmarkInfo, scores: Mapping[str, ByReplicate], inert: Collection[str]
 ) -> tuple[BaselineSummary, ...]:
     return tuple(_baseline(info, entry, scores, entry.name in inert) for entry in info.baselines)
-
-
-def _scores(info: BenchmarkInfo, entry: BaselineInfo, places: RowsByPlace) -> ByReplicate:
-    scorer = SCORERS[entry.protocol]
-    return {
-        pair: scorer(places.get(Place(entry.protocol, entry.name, *pair), ()), info.orders[pair.order - 1])
-        for pair in info.replicates(entry.protocol)
-    }
 
 
 def _baseline(

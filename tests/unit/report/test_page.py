@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from clbench.report.page.page import packed_rows
-from clbench.report.page.write import all_figures, write_page
+from clbench.report.page.write import PACKAGE, SOURCES, all_figures, write_page
 from clbench.results import Row, Summary
 
 Toy = Callable[..., Summary]
@@ -50,6 +51,25 @@ def test_a_page_is_drawn_again_only_when_something_changed(toy: Toy, toy_rows: R
     assert page.stat().st_mtime == 0
     write_page(tmp_path, toy(inert=()), toy_rows())
     assert page.stat().st_mtime > 0
+
+
+def test_a_page_is_drawn_again_with_another_version_of_what_draws_it(
+    toy: Toy, toy_rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "report.html"
+    write_page(tmp_path, toy(), toy_rows())
+    os.utime(page, (0, 0))
+    monkeypatch.setattr("clbench.report.page.write.version", {"matplotlib": "0", "jinja2": version("jinja2")}.get)
+    write_page(tmp_path, toy(), toy_rows())
+    assert page.stat().st_mtime > 0
+
+
+def test_the_sources_that_decide_a_page_are_in_its_mark() -> None:
+    found = {path.relative_to(PACKAGE).as_posix() for pattern in SOURCES for path in PACKAGE.glob(pattern)}
+    assert {
+        "report/table.py", "report/figures/drawing.py", "report/page/page.js", "report/page/style.css",
+        "report/page/template.html", "results/records.py", "definitions/protocols.py",
+    } <= found  # fmt: skip
 
 
 def test_figures_that_only_an_earlier_report_had_are_removed(toy: Toy, toy_rows: Rows, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from nnunetv2.evaluation.evaluate_predictions import compute_metrics_on_folder_s
 
 from clbench.data.raw import nifti
 from clbench.errors import ClbenchError, MissingEnvironment
-from clbench.results.imports import read_matrix, square
+from clbench.results.imports import read_beside, read_matrix, square
 
 
 def written(folder: Path, text: str) -> Path:
@@ -56,6 +56,36 @@ def test_a_matrix_that_is_not_square_is_no_sequence(tmp_path: Path) -> None:
     path = written(tmp_path, "0.9,0.1,0.2\n0.6,0.8,0.3\n")
     with pytest.raises(ClbenchError, match="2 stages but 3 tasks"):
         square(read_matrix(path), path)
+
+
+def test_a_percent_sign_means_percent_however_small_the_numbers_are(tmp_path: Path) -> None:
+    imported = read_matrix(written(tmp_path, "stage,a\n50% of it,0.8%\n"))
+    assert (imported.matrix, imported.percent) == (((pytest.approx(0.008),),), True)
+    assert not read_matrix(written(tmp_path, "stage,a\n50% of it,0.8\n")).percent, "the name of a line is no number"
+
+
+def test_what_stands_beside_percentages_is_percentages_and_no_more_than_that(tmp_path: Path) -> None:
+    small = written(tmp_path, "0.9,0.6\n")
+    for text, wanted in (("90,\n60,80\n", (0.009, 0.006)), ("0.9,\n0.6,0.8\n", (0.9, 0.6))):
+        (tmp_path / "r.csv").write_text(text)
+        assert read_beside(small, read_matrix(tmp_path / "r.csv"), 1) == (pytest.approx(wanted),)
+
+
+def test_columns_of_other_names_are_never_paired_and_those_without_are_by_their_place(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text("A,B\n0.9,\n0.6,0.8\n")
+    matrix = read_matrix(tmp_path / "r.csv")
+    with pytest.raises(ClbenchError, match=r"matrix.csv: its columns are B, A; they must be A, B"):
+        read_beside(written(tmp_path, "B,A\n0.7,0.5\n"), matrix, 1)
+    for text in ("A,B\n0.7,0.5\n", "0.7,0.5\n"):
+        assert read_beside(written(tmp_path, text), matrix, 1) == ((0.7, 0.5),)
+    (tmp_path / "bare.csv").write_text("0.9,\n0.6,0.8\n")
+    beside = read_beside(written(tmp_path, "B,A\n0.7,0.5\n"), read_matrix(tmp_path / "bare.csv"), 1)
+    assert beside == ((0.7, 0.5),)
+
+
+def test_an_order_is_no_matter_of_a_csv_file(tmp_path: Path) -> None:
+    with pytest.raises(ClbenchError, match=r"matrix.csv: an order is for folders"):
+        read_matrix(written(tmp_path, "a,b\n0.9,\n0.6,0.8\n"), ("b", "a"))
 
 
 def test_a_file_that_is_not_there_is_missing(tmp_path: Path) -> None:

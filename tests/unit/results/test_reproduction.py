@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree
@@ -16,7 +17,7 @@ from clbench.errors import ClbenchError
 from clbench.references import keep, read_measured
 from clbench.report.reproduction import junit, markdown, text
 from clbench.results import BaselineInfo, BenchmarkInfo, Row, summarise
-from clbench.results.reproduction import Measured, Reproduction, not_exact, reproduction
+from clbench.results.reproduction import Measured, Reproduction, not_exact, reproduction, samples
 
 TASKS = ("liver", "spleen")
 CASES = [f"case{number:02d}" for number in range(40)]
@@ -152,6 +153,37 @@ def test_bwt_is_taken_from_the_earlier_tasks_alone() -> None:
     found = reproduction(Measured(reference.summary, better), reference, 0.02, "statistical")
     change = next(one for one in found.findings if one.number == "BWT")
     assert change.difference == 0
+
+
+def transferred(seeds: Sequence[int], fall: float, end: int = 20) -> Measured:
+    """A held-out task learnt from finetune's backbone; with a tenth of the cases the end is lower by ``fall``."""
+    found: list[Row] = []
+    for seed in seeds:
+        chance = random.Random(seed)
+        for fraction, epoch, case in product((0.1, 1.0), (0, 10, end), CASES):
+            dice = 0.5 + epoch / 100 + chance.gauss(0, 0.02) - (fall if (fraction, epoch) == (0.1, end) else 0)
+            place = ("toy", 1, "transfer", "finetune", seed, 1, 1, "vessel", fraction, epoch, "vessel")
+            found.append(Row(*place, case, "organ", "dice", dice))
+    info = BenchmarkInfo("toy", 1, "A toy", TASKS, ("vessel",), tuple(seeds), (), (), (TASKS,), ("finetune",))
+    return Measured(summarise(info, found, (), {}).model_copy(update={"provenance": HERE}), tuple(found))
+
+
+def test_of_transfer_the_end_of_every_curve_is_judged_each_share_of_the_cases_alone() -> None:
+    reference = transferred((1, 2, 3), 0.0)
+    found = reproduction(transferred((1, 2, 3), 0.05), reference, 0.02, "statistical")
+    assert {finding.baseline for finding in found.findings} == {"transfer from finetune"}
+    assert verdicts(found) == {
+        "vessel at the end, 10% of the cases": "drifted", "vessel at the end": "reproduced",
+    }  # fmt: skip
+    fallen = next(one for one in found.findings if one.verdict == "drifted")
+    assert fallen.difference == pytest.approx(-0.05)
+
+
+def test_a_seed_whose_curve_stops_early_has_no_end() -> None:
+    whole, early = transferred((1, 2), 0.0), transferred((3,), 0.0, end=15)
+    info = replace(whole.summary.benchmark, seeds=(1, 2, 3))
+    both = Measured(whole.summary.model_copy(update={"benchmark": info}), (*whole.rows, *early.rows))
+    assert set(samples(both)["transfer from finetune", "vessel at the end"]) == {1, 2}
 
 
 def test_different_versions_of_a_benchmark_are_never_compared() -> None:

@@ -44,6 +44,8 @@ class Drawn:
     note: str
     """One sentence on how to read it."""
     figure: Figure
+    section: str = "Forgetting"
+    """The page's section it stands in."""
 
     def file(self, form: Literal["svg", "pdf"], transparent: bool = False) -> bytes:
         """The figure as a file, the same bytes every time; on white, so that its ink is seen on any page."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clbench.report.figures.drawing import INK, Drawn, legend, panels
 from clbench.report.figures.sequence import baseline_looks
-from clbench.report.table import stamped
+from clbench.report.table import order_words, slug_of, staged, stamped
 from clbench.results.model import BaselineSummary, Summary
 
 Points = list[tuple[float, float]]
@@ -21,7 +21,7 @@ def _curves(summary: Summary, order: int) -> Drawn:
     figure, axes = panels(len(tasks), 2, 3.8, 2.2)
     shown = baseline_looks(summary)
     for task, axis in zip(tasks, axes, strict=True):
-        for entry in [one for one in summary.baselines if one.staged]:
+        for entry in staged(summary):
             look = {**shown[entry.name], "markersize": 2.5, "linewidth": 1.2}
             points = _points(summary, entry, order, task)
             axis.plot([x for x, _ in points], [y for _, y in points], label=stamped(entry), **look)
@@ -31,10 +31,9 @@ def _curves(summary: Summary, order: int) -> Drawn:
         axis.set_xticks(range(len(tasks) + 1))
     axes[0].set_ylabel("Dice")
     legend(figure, axes[0])
-    several = len(summary.benchmark.orders) > 1
-    words, slug = (f", order {order}", f"-order-{order}") if several else ("", "")
+    words, slug = order_words(summary, order)
     return Drawn(
-        f"What becomes of each task within the stages{words}", f"monitor{slug}",
+        f"What becomes of each task within the stages{words}", slug_of("monitor", *slug),
         "Measured with the task's own head while the stages go on, on the preprocessed grid and without mirroring; "
         "at the ends of stages the Dice of the report.", figure,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from clbench.report.figures.drawing import INK, Drawn, legend, looks, panels
 from clbench.report.figures.labels import Box, beside_points
-from clbench.report.table import stamped
+from clbench.report.table import order_words, slug_of, staged, stamped
 from clbench.results.model import BaselineSummary, Stat, Summary
 from clbench.results.records import RESERVED
 
@@ -20,12 +20,12 @@ WIDE, HIGH = 400.0, 250.0
 
 def forgetting_figures(summary: Summary) -> list[Drawn]:
     """Dice of every task over the stages, a panel a task and a line a baseline; one figure for each order."""
-    return [_curves(summary, order) for order in range(1, len(summary.benchmark.orders) + 1) if _staged(summary)]
+    return [_curves(summary, order) for order in range(1, len(summary.benchmark.orders) + 1) if staged(summary)]
 
 
 def plane_figures(summary: Summary) -> list[Drawn]:
     """How well tasks are learnt against how much of the earlier ones is lost; nothing where neither is known."""
-    points = [(entry, entry.metrics.learning_accuracy, entry.metrics.backward_transfer) for entry in _staged(summary)]
+    points = [(entry, entry.metrics.learning_accuracy, entry.metrics.backward_transfer) for entry in staged(summary)]
     known = [(entry, learnt, kept) for entry, learnt, kept in points if learnt and kept]
     if not known:
         return []
@@ -84,26 +84,21 @@ def baseline_looks(summary: Summary) -> dict[str, dict[str, Any]]:
     return looks(names, [name for name in names if name in RESERVED])
 
 
-def _staged(summary: Summary) -> list[BaselineSummary]:
-    return [entry for entry in summary.baselines if entry.staged]
-
-
 def _curves(summary: Summary, order: int) -> Drawn:
     tasks = summary.benchmark.orders[order - 1]
     figure, axes = panels(len(tasks), 3 if len(tasks) in (3, 5, 6, 9) else 4, 2.4, 2.2)
     shown = baseline_looks(summary)
     for column, (task, axis) in enumerate(zip(tasks, axes, strict=True)):
-        for entry in _staged(summary):
+        for entry in staged(summary):
             cells = [(stage, line[column]) for stage, line in enumerate(entry.matrices[order - 1], 1)]
             _line(axis, [(stage, cell) for stage, cell in cells if stage > column], stamped(entry), shown[entry.name])
         axis.set(title=task, ylim=(-0.03, 1.03), xlim=(0.8, len(tasks) + 0.2), xlabel="stage")
         axis.set_xticks(range(1, len(tasks) + 1))
     axes[0].set_ylabel("Dice")
     legend(figure, axes[0])
-    several = len(summary.benchmark.orders) > 1
-    words, slug = (f", order {order}", f"-order-{order}") if several else ("", "")
+    words, slug = order_words(summary, order)
     return Drawn(
-        f"What becomes of each task{words}", f"forgetting{slug}",
+        f"What becomes of each task{words}", slug_of("forgetting", *slug),
         "Each line begins where its task is learnt; a fall is forgetting. The band is the 95 % interval.",
         figure,
     )  # fmt: skip

@@ -38,7 +38,7 @@ def _curves(summary: Summary, target: str, points: list[TransferPoint]) -> Drawn
     return Drawn(
         f"Transfer to {target}", slug_of("transfer", target),
         "Each line starts from another backbone; the dashed one from a fresh network. Dotted: on another schedule.",
-        figure,
+        figure, "Transfer",
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from clbench.report.page.cells import ShownTable, shown, shown_table
 from clbench.report.page.links import of_metric
 from clbench.report.page.pictures import NO_PICTURES, Picture, Pictures
 from clbench.report.page.verdict import compared
-from clbench.report.table import stamped, stamps_of
+from clbench.report.table import Table, stamped, stamps_of
 from clbench.report.tables import all_tables
 from clbench.results.model import BaselineSummary, Stat, Summary
 from clbench.results.records import RESERVED
@@ -42,15 +42,15 @@ class Part:
 
 
 def html_page(
-    summary: Summary, figures: Sequence[Drawn], rows: Iterable[Row], verdict: Sequence[str],
+    summary: Summary, figures: Sequence[Drawn], packed: str, verdict: Sequence[str],
     pictures: Pictures = NO_PICTURES,
 ) -> str:  # fmt: skip
     """The whole page.
 
     Args:
         summary: what is shown.
-        figures: all figures; those whose slug begins with ``transfer`` stand in the section on transfer.
-        rows: every measurement.
+        figures: all figures.
+        packed: every measurement, as ``packed_rows`` gives them.
         verdict: what came out and how sure that is, in sentences.
         pictures: of cases, if there are any.
     """
@@ -59,7 +59,6 @@ def html_page(
     folder = files(__package__)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     template = environment.from_string((folder / "template.html").read_text("utf-8"))
-    packed = packed_rows(rows)
     return template.render(
         page=_page(summary, figures, verdict, pictures, linked=bool(packed)), rows=packed,
         style=(folder / "style.css").read_text("utf-8"), script=(folder / "page.js").read_text("utf-8"),
@@ -94,26 +93,24 @@ def _page(
 
 
 def _parts(summary: Summary, figures: Sequence[Drawn], pictures: Pictures) -> list[Part]:
-    drawn = [_drawing(one) for one in figures]
-    transfer = tuple(one for one in drawn if one["slug"].startswith("transfer"))
-    parts = [
-        Part("Overview", "overview"),
-        Part("Forgetting", "forgetting", figures=tuple(one for one in drawn if one not in transfer)),
-        *_picture_parts(pictures),
-    ]
-    for title, members in groupby(all_tables(summary), key=lambda table: table.section):
-        tables = tuple(shown_table(table, summary) for table in members)
-        maps = title == "Stage by task"
-        parts.append(Part(
-            title, title.lower().replace(" ", "-"), figures=transfer if title == "Transfer" else (),
-            maps=tables if maps else (), tables=() if maps else tables,
-        ))  # fmt: skip
+    forgetting = _drawings(figures, "Forgetting")
     command = str(summary.provenance.get("command", f"clbench run {summary.benchmark.name}"))
+    sections = groupby(all_tables(summary), key=lambda table: table.section)
     return [
-        *(part for part in parts if part.slug != "forgetting" or part.figures),
+        *([Part("Forgetting", "forgetting", figures=forgetting)] if forgetting else []),
+        *_picture_parts(pictures),
+        *(_table_part(title, members, summary, _drawings(figures, title)) for title, members in sections),
         Part("Provenance", "provenance", entries=tuple(flat(summary.provenance))),
         Part("Reproduce", "reproduce", command=command, words="The same command goes on with a run that stopped."),
     ]
+
+
+def _table_part(title: str, members: Iterable[Table], summary: Summary, figures: tuple[dict[str, str], ...]) -> Part:
+    tables, maps = tuple(shown_table(table, summary) for table in members), title == "Stage by task"
+    return Part(
+        title, title.lower().replace(" ", "-"), figures=figures,
+        maps=tables if maps else (), tables=() if maps else tables,
+    )  # fmt: skip
 
 
 def _picture_parts(pictures: Pictures) -> list[Part]:
@@ -121,9 +118,12 @@ def _picture_parts(pictures: Pictures) -> list[Part]:
     return [Part("Pictures", "pictures", pictures=drawn, words=pictures.note)] if drawn else []
 
 
-def _drawing(one: Drawn) -> dict[str, str]:
-    width = f"{one.figure.get_figwidth():.1f}in"
-    return {"title": one.title, "note": one.note, "svg": one.inline(), "slug": one.slug, "width": width}
+def _drawings(figures: Sequence[Drawn], section: str) -> tuple[dict[str, str], ...]:
+    return tuple(
+        {"title": one.title, "note": one.note, "svg": one.inline(), "width": f"{one.figure.get_figwidth():.1f}in"}
+        for one in figures
+        if one.section == section
+    )
 
 
 def _overview(summary: Summary) -> dict[str, Any]:

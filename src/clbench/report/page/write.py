@@ -1,16 +1,17 @@
-"""The page's files, drawn anew only when something in them would change."""
+"""The page's files, drawn anew only when something that they are made from has changed."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from clbench.report.figures.drawing import Drawn
 from clbench.report.figures.monitor import monitor_figures
 from clbench.report.figures.sequence import forgetting_figures, plane_figures
 from clbench.report.figures.transfer import transfer_figures
-from clbench.report.page.page import html_page
+from clbench.report.page.page import html_page, packed_rows
 from clbench.report.page.pictures import NO_PICTURES, Pictures
 from clbench.report.page.verdict import verdict
 from clbench.results.model import Summary
@@ -18,7 +19,11 @@ from clbench.results.rows import Row
 from clbench.store import write_atomic
 
 PAGE = "report.html"
-SOURCES = (".py", ".html", ".css", ".js")
+PACKAGE = Path(__file__).parents[2]
+SOURCES = ("report/**/*.py", "report/**/*.html", "report/**/*.css", "report/**/*.js", "results/*.py",
+           "definitions/protocols.py")  # fmt: skip
+"""What says how a summary is shown."""
+LIBRARIES = ("matplotlib", "jinja2")
 
 
 def write_page(folder: Path, summary: Summary, rows: Sequence[Row], pictures: Pictures = NO_PICTURES) -> None:
@@ -30,7 +35,8 @@ def write_page(folder: Path, summary: Summary, rows: Sequence[Row], pictures: Pi
         rows: every measurement.
         pictures: of cases, if there are any.
     """
-    mark = f"<!-- made from {_digest(summary, rows, pictures.mark)} -->\n"
+    packed = packed_rows(rows)
+    mark = f"<!-- made from {_digest(summary, packed, pictures.mark)} -->\n"
     page = folder / PAGE
     if page.is_file() and page.read_text("utf-8").endswith(mark):
         return
@@ -39,7 +45,8 @@ def write_page(folder: Path, summary: Summary, rows: Sequence[Row], pictures: Pi
         write_atomic(folder / "figures" / f"{figure.slug}.svg", figure.file("svg"))
         write_atomic(folder / "figures" / f"{figure.slug}.pdf", figure.file("pdf"))
     _remove_outdated(folder / "figures", {figure.slug for figure in figures})
-    write_atomic(page, (html_page(summary, figures, rows, verdict(summary), pictures) + "\n" + mark).encode("utf-8"))
+    made = html_page(summary, figures, packed, verdict(summary), pictures)
+    write_atomic(page, f"{made}\n{mark}".encode())
 
 
 def all_figures(summary: Summary) -> list[Drawn]:
@@ -48,15 +55,16 @@ def all_figures(summary: Summary) -> list[Drawn]:
     return [*sequence, *transfer_figures(summary)]
 
 
-def _digest(summary: Summary, rows: Sequence[Row], pictures: str) -> str:
-    """Of everything that the page shows and of everything that draws it."""
-    digest = hashlib.sha256(summary.model_dump_json().encode("utf-8"))
-    digest.update(repr(rows).encode("utf-8"))
-    digest.update(pictures.encode("utf-8"))
-    drawing = (path for path in Path(__file__).parents[1].rglob("*") if path.suffix in SOURCES)
-    for path in sorted(drawing):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+def _digest(summary: Summary, packed: str, pictures: str) -> str:
+    """Of all that the page shows, the sources that draw it, and the versions of what they draw with."""
+    versions = " ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    shown = (text.encode("utf-8") for text in (summary.model_dump_json(), packed, pictures, versions))
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in (*shown, *_sources()))).hexdigest()
+
+
+def _sources() -> Iterable[bytes]:
+    paths = {path for pattern in SOURCES for path in PACKAGE.glob(pattern)}
+    return (path.read_bytes() for path in sorted(paths))
 
 
 def _remove_outdated(folder: Path, current: set[str]) -> None:
