@@ -6,6 +6,7 @@ import math
 import multiprocessing
 import os
 import re
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -44,6 +45,10 @@ class Supply:
     def watched(self) -> AbstractContextManager[None]:
         """While batches are used; what goes wrong in the background meanwhile is raised with its cases' names."""
         return nullcontext()
+
+
+SIGNAL_SECONDS = 1.0
+"""How long the signal of a worker's death is waited for; it ends the waiting."""
 
 
 class Workers(Supply):
@@ -92,7 +97,11 @@ class Workers(Supply):
     def watched(self) -> Iterator[None]:
         """Torch raises a worker's death by a signal, wherever this process is; here it gets the cases' names."""
         try:
-            yield
+            try:
+                yield
+            except (EOFError, OSError):  # what a dead worker was sending ends before torch is told of its death
+                time.sleep(SIGNAL_SECONDS)
+                raise
         except RuntimeError as error:
             lost = [keys for pid, keys in self._work() if pid in map(int, re.findall(r"\d+", str(error)))]
             if "DataLoader worker" not in str(error):

@@ -148,6 +148,27 @@ def test_a_worker_that_dies_is_named_with_the_cases_that_it_was_at():
         list(workers.batches(iter(ORDERS)))
 
 
+def test_a_death_that_is_first_seen_as_a_broken_pipe_is_a_death_all_the_same():
+    workers = Workers(slow_for_even, lambda batch: batch, 1, [0], pin=False)
+
+    def told(*_: object) -> None:
+        raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Killed.")
+
+    before = signal.signal(signal.SIGALRM, told)  # as torch's handler raises, a moment after the pipe ended
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    try:
+        with pytest.raises(LoadingFailed, match="a loading worker died"), workers.watched():
+            raise EOFError
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_broken_file_is_no_death():
+    workers = Workers(slow_for_even, lambda batch: batch, 1, [0], pin=False)
+    with pytest.raises(FileNotFoundError), workers.watched():
+        raise FileNotFoundError("no such case")
+
+
 def test_an_error_of_the_training_itself_is_not_taken_for_a_workers_death():
     workers = Workers(slow_for_even, lambda batch: batch, 1, [0], pin=False)
     with pytest.raises(RuntimeError, match=re.escape("size of tensor a (3)")), workers.watched():
