@@ -51,7 +51,7 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def bare_loop(stage: Stage) -> Callable[[], None]:
     """Forward, nnU-Net's loss, backward and SGD on one fixed batch, as a tutorial writes it."""
-    batch = stage.load(stage.deck.draw(2))
+    batch = next(stage.supply.batches(iter([(0, stage.deck.draw(2))])))
     optimizer = torch.optim.SGD(stage.parameters, 1e-3, 0.9, nesterov=True)
 
     def step() -> None:

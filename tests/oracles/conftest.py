@@ -19,6 +19,7 @@ from clbench.network.heads import Layout, MultiHeadNetwork
 from clbench.network.losses import stage_loss
 from clbench.training.deck import Deck
 from clbench.training.stage import Schedule, Stage
+from clbench.training.supply import Supply
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -94,7 +95,7 @@ class Trial:
         schedule = Schedule(2, 3, self.context.batch, warmup=0, **rates)
         deck = Deck({self.context.task: self.context.cases[self.context.task]}, [0])
         np.random.seed(1)
-        return Stage(self.network, CrossEntropy(), schedule, method, deck, self.load, torch.device("cpu"))
+        return Stage(self.network, CrossEntropy(), schedule, method, deck, Supply(self.load), torch.device("cpu"))
 
     def trained(self, method: Method) -> dict[str, torch.Tensor]:
         """The network's weights after two epochs of three steps."""

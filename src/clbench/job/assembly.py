@@ -54,8 +54,7 @@ def assemble(trainee: Trainee) -> tuple[Stage, Method, CaseLibrary]:
     seed_all(trainee.stream(TRAIN))
     deck = Deck(own, trainee.stream(DECK))
     stage = Stage(
-        network, loss, schedule, method, deck, _batches(trainee, training), trainee.device, merge,
-        _supply(trainee, training),
+        network, loss, schedule, method, deck, _supply(trainee, training), trainee.device, merge
     )  # fmt: skip
     stage.seconds = begun
     return stage, method, library

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import nn
 
 from clbench.errors import ClbenchError
 from clbench.methods.base import Method
-from clbench.network.batch import Batch, Key
+from clbench.network.batch import Batch
 from clbench.network.heads import Frozen, MultiHeadNetwork, Output
 from clbench.network.losses import stage_loss
 from clbench.training.deck import Deck
@@ -76,10 +76,9 @@ class Stage:
         schedule: Schedule,
         method: Method,
         deck: Deck,
-        load: Callable[[tuple[Key, ...]], Batch],
+        supply: Supply,
         device: torch.device,
         merge_background: bool = False,
-        supply: Supply | None = None,
     ) -> None:
         """Bind the parts together; heads that are frozen are left out of the optimiser.
 
@@ -89,14 +88,13 @@ class Stage:
             schedule: epochs, steps and rates.
             method: the continual-learning method, already told of the stage.
             deck: where the cases come from.
-            load: makes a batch, on ``device``, of the cases named.
+            supply: makes the batches, on ``device``, in this process or in others ahead of time.
             device: where to train; autocast and gradient scaling as nnU-Net does, on CUDA alone.
             merge_background: whether classes of a joined softmax that a patch's task does not label count as
                 its background.
-            supply: who calls ``load``, or does so in other processes ahead of time; None means this one.
         """
         self.network, self.loss, self.schedule, self.method = network, loss, schedule, method
-        self.deck, self.load, self.device = deck, load, device
+        self.deck, self.supply, self.device = deck, supply, device
         self.merge_background = merge_background
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.optimizer = torch.optim.SGD(
@@ -105,7 +103,6 @@ class Stage:
         method.begin_training(self.optimizer)
         self.mixed = device.type == "cuda"
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.mixed)
-        self.supply = supply or Supply(load)
         self._batches: Iterator[Batch] | None = None
         self._drawn: deque[Order] = deque()
         self.epoch = 0

@@ -129,7 +129,7 @@ def test_merging_moves_a_shared_head_with_the_trunk(domains):
 def test_patches_of_several_domains_go_through_the_one_head_together(domains, baseline):
     job = domains.jobs(baseline, baseline if baseline != "replay" else "continual")[-1]
     stage, _, _ = assemble(trainee_of(job, domains.store))
-    batch = stage.load(stage.deck.draw(2))
+    batch = next(stage.supply.batches(iter([(0, stage.deck.draw(2))])))
     output = stage.network(batch.data, tuple(CARDS))
     assert list(output.rows.values()) == [None]
     assert set(domains.dice(job)) == set(CARDS)

@@ -74,10 +74,11 @@ def test_a_resume_goes_on_with_another_number_of_workers(laboratory):
 def test_a_workers_batch_is_the_loaders_own_under_the_seed_of_its_iteration(laboratory):
     trainee = second_stage(laboratory, "finetune", 2)
     stage, _, _ = assemble(trainee)
+    alone, _, _ = assemble(replace(trainee, workers=0))
     orders = [(i, stage.deck.draw(2)) for i in range(5)]
     for (iteration, keys), made in zip(orders, stage.supply.batches(iter(orders)), strict=True):
         seed_all([*trainee.stream(AUGMENT), iteration])
-        expected = stage.load(keys)
+        (expected,) = alone.supply.batches(iter([(iteration, keys)]))
         assert made.keys == keys
         assert torch.equal(made.data, expected.data)
         assert all(torch.equal(a, b) for a, b in zip(made.target, expected.target, strict=True))
