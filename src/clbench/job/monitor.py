@@ -6,6 +6,7 @@ It draws no random numbers and chooses nothing, so the training is the same to t
 from __future__ import annotations
 
 import json
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from clbench.job.predict import case_logits
 from clbench.job.trainee import Trainee
 from clbench.network.losses import own_labels
 from clbench.nnunet.loader import CaseLibrary
+from clbench.nnunet.parts import NnunetParts
 from clbench.store import Json, write_atomic
 from clbench.training.stage import Stage
 
@@ -46,12 +48,21 @@ class Monitor:
                 self.records += [{"epoch": epoch, **record} for record in self._measured(task, case)]
         write_atomic(self.file, json.dumps(self.records).encode())
 
+    @cached_property
+    def _library(self) -> CaseLibrary:
+        tasks = self.trainee.prepared.tasks
+        return CaseLibrary({task: tasks[task].preprocessed for task in self.trainee.spec.so_far})
+
+    @cached_property
+    def _parts(self) -> dict[str, NnunetParts]:
+        return {task: self.trainee.predicting(task) for task in self.trainee.spec.so_far}
+
     @torch.inference_mode()
     def _measured(self, task: str, case: str) -> list[Json]:
         """The Dice of each label of a case, with the task's own head and without mirroring."""
         prepared, network = self.trainee.prepared.tasks[task], self.stage.network
-        data, seg, _, _ = CaseLibrary({task: prepared.preprocessed}).load_case((task, case))
-        logits = case_logits(network, self.trainee.predicting(task), task, np.asarray(data[:]), mirror=False)
+        data, seg, _, _ = self._library.load_case((task, case))
+        logits = case_logits(network, self._parts[task], task, np.asarray(data[:]), mirror=False)
         predicted = own_labels(logits.argmax(0).cpu(), network.channels(task)).numpy()
         real = np.asarray(seg[:])[0]
         place = {"task": task, "case": case, "metric": "dice"}

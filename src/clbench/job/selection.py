@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import torch
 from clbench.job.trainee import SELECT, Trainee
 from clbench.network.batch import Batch, Key
 from clbench.network.losses import own_labels
-from clbench.nnunet.loader import CaseLibrary, plain_loader
+from clbench.nnunet.loader import CaseLibrary, PatchLoader, plain_loader
 from clbench.training.deck import Deck
 from clbench.training.randomness import random_state, seed_all, set_random_state
 from clbench.training.stage import Stage
@@ -87,15 +88,19 @@ class Selection:
             sums = sums + predicted.flatten(1).sum(1) + real.flatten(1).sum(1)
         return [2 * b / s if s else None for b, s in zip(both.tolist(), sums.tolist(), strict=True)]
 
+    @cached_property
+    def _loader(self) -> PatchLoader:
+        trainee = self.trainee
+        library = CaseLibrary({task: trainee.prepared.tasks[task].preprocessed for task in trainee.spec.tasks})
+        return plain_loader(library, trainee.parts(trainee.spec.tasks[0]))
+
     def _batches(self, task: str) -> Iterator[Batch]:
         trainee, batch = self.trainee, self.trainee.spec.batch
-        library = CaseLibrary({task: trainee.prepared.tasks[task].preprocessed})
-        loader = plain_loader(library, trainee.parts(trainee.spec.tasks[0]))
         deck = Deck({task: self.cases[task]}, [*trainee.stream(SELECT), self.stage.epoch])
         steps = max(math.ceil(SHARE * trainee.spec.iterations), math.ceil(len(self.cases[task]) / batch))
         for _ in range(steps):
             keys: tuple[Key, ...] = deck.draw(batch)
-            yield loader.load(keys).in_classes(trainee.shift).to(trainee.device, trainee.memory_format)
+            yield self._loader.load(keys).in_classes(trainee.shift).to(trainee.device, trainee.memory_format)
 
     def state(self) -> dict[str, Any]:
         """What ``load_state`` needs to go on."""

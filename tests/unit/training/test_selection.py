@@ -9,11 +9,13 @@ import pytest
 import torch
 
 from clbench.job.assembly import assemble
+from clbench.job.monitor import Monitor
 from clbench.job.progress import Progress
 from clbench.job.selection import Selection
 from clbench.job.stage import trainee_of
 from clbench.job.train import plain_state, save_resume, train
 from clbench.job.trainee import Trainee, load_model
+from clbench.nnunet.loader import CaseLibrary
 from clbench.store import JobFolder
 from clbench.training.randomness import seed_all
 
@@ -108,6 +110,18 @@ def test_a_killed_stage_ends_with_the_same_model_after_it_is_resumed(tiny_run, t
     resumed = replace(killed, spec=killed.spec.model_copy(update={"snapshots": (2,)}))  # the first was not written
     train(resumed, Progress(killed.folder, EPOCHS))
     assert same(weights(whole, "checkpoint_final"), weights(killed, "checkpoint_final"))
+
+
+@pytest.mark.parametrize("looks_of", [Selection, Monitor])
+def test_a_case_is_read_once_however_often_it_is_looked_at(tiny_run, tmp_path, monkeypatch, looks_of):
+    trainee = choosing(tiny_run, tmp_path / "a", "best-as-original")
+    trainee = replace(trainee, spec=trainee.spec.model_copy(update={"monitor": 1}))
+    stage, _, _ = assemble(trainee)
+    looking, read, really = looks_of(trainee, stage), [], CaseLibrary._read
+    monkeypatch.setattr(CaseLibrary, "_read", lambda self, key: read.append(key) or really(self, key))
+    for stage.epoch in (1, 2):
+        looking.look()
+    assert sorted(read) == [("mini-liver", case) for case in sorted(trainee.prepared.tasks["mini-liver"].val)]
 
 
 @pytest.mark.parametrize("baseline", ["finetune", "joint"])
