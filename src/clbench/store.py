@@ -48,6 +48,25 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def write_checked(path: Path, data: bytes) -> None:
+    """Write bytes with their own SHA-256 behind them."""
+    write_atomic(path, data + hashlib.sha256(data).digest())
+
+
+def read_checked(path: Path) -> bytes:
+    """Read what ``write_checked`` wrote.
+
+    Raises:
+        FileNotFoundError: there is none.
+        CorruptArtifact: other bytes are there.
+    """
+    raw = path.read_bytes()
+    data, seal = raw[:-32], raw[-32:]
+    if hashlib.sha256(data).digest() != seal:
+        raise CorruptArtifact(path, "has other bytes than were written (sha256 differs)")
+    return data
+
+
 def write_sealed(path: Path, value: Json) -> None:
     """Write a JSON document together with the checksum of its content."""
     write_atomic(path, json.dumps({"sha256": digest(value), "content": value}, indent=1).encode())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+from clbench.errors import CorruptArtifact
 from clbench.identity import library_versions, package_files, sources_digest
-from clbench.store import Json, digest, write_atomic
+from clbench.store import Json, digest, read_checked, write_checked
 
 CODE = ("nnunet/labels.py", "nnunet/planning.py", "nnunet/reading.py", "job/case_work.py")
 
@@ -22,9 +22,9 @@ def kept_or_made(kept: Path, content: Json, make: Callable[[], bytes]) -> bytes:
     """
     code = sources_digest(*package_files(*CODE))
     path = kept / f"{digest([content, code, library_versions()])}.fingerprint"
-    raw = path.read_bytes() if path.exists() else b""
-    data, seal = raw[:-32], raw[-32:]
-    if hashlib.sha256(data).digest() != seal:
+    try:
+        return read_checked(path)
+    except (FileNotFoundError, CorruptArtifact):
         data = make()
-        write_atomic(path, data + hashlib.sha256(data).digest())
-    return data
+        write_checked(path, data)
+        return data

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import resource
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, cast
 
 import torch
 
+from clbench.errors import CorruptArtifact
 from clbench.job.assembly import assemble
 from clbench.job.memory import naming_memory
 from clbench.job.method import naming, require_finite, require_plain
@@ -22,7 +22,7 @@ from clbench.network.heads import copied
 from clbench.network.own import OwnWeights
 from clbench.nnunet import checkpoint
 from clbench.nnunet.loader import CaseLibrary
-from clbench.store import Json, write_atomic
+from clbench.store import Json, read_checked, write_checked
 from clbench.training.stage import Stage
 
 
@@ -134,17 +134,16 @@ def save_resume(path: Path, state: dict[str, Any]) -> None:
     """Write the state with its own checksum behind it."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    data = buffer.getvalue()
-    write_atomic(path, data + hashlib.sha256(data).digest())
+    write_checked(path, buffer.getvalue())
 
 
 def _take_up(trainee: Trainee, stage: Stage, selection: Selection, path: Path) -> None:
     """Go on from a killed attempt; a damaged file is put away and training begins anew."""
-    if not path.exists():
+    try:
+        data = read_checked(path)
+    except FileNotFoundError:
         return
-    raw = path.read_bytes()
-    data, seal = raw[:-32], raw[-32:]
-    if hashlib.sha256(data).digest() != seal:
+    except CorruptArtifact:
         print(f"{path} is damaged; training begins anew", flush=True)
         path.unlink()
         return
