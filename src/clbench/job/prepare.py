@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from clbench.errors import DefinitionError, Problem
 from clbench.job.case_work import Seen, look, prepare_case
-from clbench.job.cases import TaskWork, work_of
+from clbench.job.cases import CaseWork, TaskWork, work_of
 from clbench.job.pool import case_pool, each
 from clbench.job.progress import Progress
 from clbench.nnunet.planning import Backbone, CaseFingerprint
@@ -38,11 +39,7 @@ def prepare(job: Job, folder: JobFolder, threads: int) -> Json:
     cases = [(task, case) for task in tasks for case in task.cases]
     progress = Progress(folder, 2 * len(cases))
     with case_pool(threads) as pool:
-        looked = each(
-            pool, look, [(*pair, path, folder.common / FINGERPRINTS) for pair in cases], progress, "looking at cases"
-        )
-        seen = [case for case in looked if case]
-        _require_foreground(tasks, seen)
+        seen = _looked(pool, tasks, cases, path, folder.common / FINGERPRINTS, progress)
         described = _describe(tasks, path)
         plans = _plan(spec, path, tasks, seen)
         write_atomic(path / "plans.json", json.dumps(plans, indent=1).encode())
@@ -67,10 +64,27 @@ def fingerprint_training_cases(spec: PrepareSpec, scratch: JobFolder, kept: Path
     tasks = work_of(spec, scratch.path)
     cases = [(task, case) for task in tasks for case in task.cases if case.training]
     with case_pool(threads) as pool:
-        work = [(*pair, scratch.path, kept) for pair in cases]
-        seen = [case for case in each(pool, look, work, Progress(scratch, len(cases)), "looking at cases") if case]
+        seen = _looked(pool, tasks, cases, scratch.path, kept, Progress(scratch, len(cases)))
+    return _datasets(tasks, seen)
+
+
+def _looked(
+    pool: ProcessPoolExecutor,
+    tasks: Sequence[TaskWork],
+    cases: Sequence[tuple[TaskWork, CaseWork]],
+    folder: Path,
+    kept: Path,
+    progress: Progress,
+) -> list[Seen]:
+    """Generate cases that are not there, and say what is in those of them that are trained on.
+
+    Raises:
+        DefinitionError: no training case shows one of the labels.
+    """
+    looked = each(pool, look, [(*pair, folder, kept) for pair in cases], progress, "looking at cases")
+    seen = [case for case in looked if case]
     _require_foreground(tasks, seen)
-    return datasets(tasks, seen)
+    return seen
 
 
 def _require_foreground(tasks: Sequence[TaskWork], seen: Sequence[Seen]) -> None:
@@ -104,14 +118,16 @@ def _plan(spec: PrepareSpec, path: Path, tasks: Sequence[TaskWork], seen: Sequen
     """Make the plan that the tasks share."""
     scratch = path / "planning"
     shutil.rmtree(scratch, ignore_errors=True)
-    plans = shared_plan(datasets(tasks, seen), spec.plans, backbone_of(spec), scratch)
+    plans = shared_plan(_datasets(tasks, seen), spec.plans, backbone_of(spec), scratch)
     shutil.rmtree(scratch, ignore_errors=True)
     return plans
 
 
-def datasets(tasks: Sequence[TaskWork], seen: Sequence[Seen]) -> dict[str, Dataset]:
+def _datasets(tasks: Sequence[TaskWork], seen: Sequence[Seen]) -> dict[str, Dataset]:
     """Every task's training cases as planning wants them, in the tasks' order."""
-    by_task = fingerprints_by_task(seen)
+    by_task: dict[str, list[CaseFingerprint]] = {}
+    for case in seen:
+        by_task.setdefault(case.task, []).append(case.fingerprint)
     return {
         task.card.name: Dataset(
             task.network_description, task.cases[0].files.images[0], tuple(by_task[task.card.name])
@@ -124,14 +140,6 @@ def backbone_of(spec: PrepareSpec) -> Backbone:
     """What the definition fixes of the plan."""
     b = spec.backbone
     return Backbone(b["configuration"], _tuple(b["spacing"]), _tuple(b["patch"]), _tuple(b["features"]), spec.batch)
-
-
-def fingerprints_by_task(seen: Sequence[Seen]) -> dict[str, list[CaseFingerprint]]:
-    """What nnU-Net plans from, a list per task in the tasks' order."""
-    by_task: dict[str, list[CaseFingerprint]] = {}
-    for case in seen:
-        by_task.setdefault(case.task, []).append(case.fingerprint)
-    return by_task
 
 
 def _tuple(value: Any) -> Any:
