@@ -35,7 +35,7 @@ def provenance(plan: Plan, store: Store, command: str) -> dict[str, Any]:
         "libraries": library_versions(),
         "machine": machine(),
         "plan": _shared_plan(plan, store),
-        "data": {job.id: _plans_digest(store, job.id) for job in plan.jobs if job.kind == "prepare"},
+        "data": {plan.preparation.id: _plans_digest(store, plan.preparation.id)},
         **({"checkpoints": starts} if starts else {}),
         **container(),
     }
@@ -96,7 +96,7 @@ def _processor() -> str:
 
 def _shared_plan(plan: Plan, store: Store) -> dict[str, str]:
     """Whose plan all tasks share, and its digest, which every checkpoint and every stage's result carries too."""
-    job = next(job for job in plan.jobs if job.kind == "prepare")
+    job = plan.preparation
     policy, result = PrepareSpec.model_validate(job.spec).plans, store.job(job.id).read("result")
     words = " ".join(filter(None, (policy.rule, policy.task)))
     return {"policy": words, "sha256": "not prepared" if result is None else result["plans"]}

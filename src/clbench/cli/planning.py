@@ -53,7 +53,7 @@ def plan_command(
     done = finished(plan, Store(store), Console(stderr=True))
     assert plan.resolved is not None
     network, step = _measure(plan, plan.resolved, done)
-    prepared = PrepareSpec.model_validate(next(job.spec for job in plan.jobs if job.kind == "prepare"))
+    prepared = PrepareSpec.model_validate(plan.preparation.spec)
     costs = {job.id: job_cost(job, prepared, network, step) for job in plan.jobs}
     if as_json:
         click.echo(_document(plan, done, costs, step))
@@ -82,7 +82,7 @@ def _document(plan: Plan, done: set[str], costs: dict[str, Cost], step: Step) ->
 
 def _measure(plan: Plan, resolved: Resolved, done: set[str]) -> tuple[Network, Step]:
     """The network, and how long its step takes: timed if there is a device, from the table if not."""
-    (prepare,) = (job.id for job in plan.jobs if job.kind == "prepare")
+    prepare = plan.preparation.id
     file = Store(Path(plan.store)).job(prepare).path / "plans.json"
     network = planned_network(resolved, json.loads(file.read_bytes()) if prepare in done else None)
     batch = resolved.benchmark.budget.batch
@@ -103,7 +103,7 @@ def _timed(network: Network, batch: int) -> Step | None:
 
 def _by_baseline(plan: Plan, done: set[str], costs: dict[str, Cost]) -> str:
     """One line per protocol and baseline; a job that several need is counted where it first occurs."""
-    users = {job.id: [("prepare", "")] for job in plan.jobs if job.kind == "prepare"}
+    users = {plan.preparation.id: [("prepare", "")]}
     for use in plan.uses:
         users.setdefault(use.job, []).append((use.protocol, use.baseline))
     lines = dict.fromkeys(pair for pairs in users.values() for pair in pairs)

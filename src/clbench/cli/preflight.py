@@ -36,7 +36,7 @@ def preflight_command(
 
     make_folder(store)
     with writing_to(store):
-        found = preflight(plan.jobs[0], Store(store), threads=os.cpu_count() or 1)
+        found = preflight(plan.preparation, Store(store), threads=os.cpu_count() or 1)
     found = {"benchmark": plan.resolved.benchmark.name, **found}
     found["datasets"] = {task: found["datasets"][task] for task in plan.resolved.tasks}
     if as_json:

@@ -77,7 +77,7 @@ class Gallery:
         Raises:
             MissingEnvironment: it was not asked to.
         """
-        if not any(job.asked.predictions for job in self.plan.jobs):
+        if not self.plan.keeps_predictions:
             raise MissingEnvironment(NONE_KEPT)
 
     def typical(self, task: str) -> list[Chosen]:

@@ -16,7 +16,7 @@ DRAWING = ("pictures/*.py",)
 
 def page_pictures(gallery: Gallery) -> Pictures:
     """What a page can show of a run; nothing where no predictions are kept."""
-    if not any(job.asked.predictions for job in gallery.plan.jobs):
+    if not gallery.plan.keeps_predictions:
         return Pictures()
     mark = digest([_kept(gallery), gallery.seed, sources_digest(*package_files(*DRAWING))])
     note = (

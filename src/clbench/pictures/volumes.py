@@ -66,7 +66,7 @@ class CaseVolumes:
 
 def volumes_of(plan: Plan, store: Store, task: str, case: str) -> CaseVolumes:
     """Where a case's volumes are found."""
-    (job,) = (job for job in plan.jobs if job.kind == "prepare")
+    job = plan.preparation
     prepared, spec = Prepared(store.job(job.id)), PrepareSpec.model_validate(job.spec)
     dataset = spec.datasets.get(task)
     file = Path(dataset.cases[case].images[0]) if dataset else image_path(prepared.tasks[task].raw, case)

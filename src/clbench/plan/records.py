@@ -229,6 +229,17 @@ class Plan(_Record):
         """A job by its id."""
         return self._by_id[job_id]
 
+    @property
+    def preparation(self) -> Job:
+        """The one job that prepares the data of all others."""
+        (job,) = (job for job in self.jobs if job.kind == "prepare")
+        return job
+
+    @property
+    def keeps_predictions(self) -> bool:
+        """Whether predicted label maps are kept."""
+        return any(job.asked.predictions for job in self.jobs)
+
     @cached_property
     def _by_id(self) -> dict[str, Job]:
         return {job.id: job for job in self.jobs}
