@@ -9,7 +9,7 @@ import torch
 
 from clbench.evaluation.metrics import measure_case
 from clbench.job.assembly import take_over
-from clbench.job.predict import case_logits
+from clbench.job.predict import predict_case
 from clbench.job.predictions import discard_predictions, keep_prediction
 from clbench.job.progress import Progress
 from clbench.job.train import snapshot_name
@@ -17,8 +17,6 @@ from clbench.job.trainee import Trainee, load_model
 from clbench.network.heads import MultiHeadNetwork
 from clbench.network.losses import own_labels
 from clbench.nnunet.loader import CaseLibrary
-from clbench.nnunet.parts import NnunetParts
-from clbench.nnunet.prediction import to_native
 from clbench.store import Json
 
 
@@ -78,19 +76,3 @@ def _case(
         prediction, reference, prepared.labels, properties["spacing"], asked.metrics, asked.tolerances.get(task)
     ):
         yield {"label": m.label, "metric": m.metric, "value": m.value}
-
-
-def predict_case(
-    network: MultiHeadNetwork, parts: NnunetParts, task: str, data: np.ndarray, properties: Json, mirror: bool
-) -> np.ndarray:
-    """The label map of a preprocessed case in its native space, by one task's head or the softmax it is part of.
-
-    Args:
-        network: in evaluation mode.
-        parts: nnU-Net's parts for the task.
-        task: whose head.
-        data: ``(C, X, Y, Z)``.
-        properties: what nnU-Net's preprocessing noted of the case.
-        mirror: whether to average over mirrored predictions.
-    """
-    return to_native(case_logits(network, parts, task, data, mirror).cpu(), parts, properties)

@@ -1,4 +1,4 @@
-"""A preprocessed case through a network: logits on its own grid by one task's head."""
+"""A preprocessed case through a network: by one task's head, on its own grid or in its native space."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from clbench.evaluation.sliding_window import predict_logits
 from clbench.network.heads import MultiHeadNetwork
 from clbench.nnunet.checkpoint import MIRROR_AXES
 from clbench.nnunet.parts import NnunetParts
+from clbench.nnunet.prediction import to_native
+from clbench.store import Json
 
 TILES_TOGETHER = {"cpu": 4, "cuda": 1}
 """Tiles to a forward pass: a lone one is slow on CPU, and on CUDA several need too much memory."""
@@ -40,3 +42,10 @@ def case_logits(
         forward, image, parts.configuration.patch_size, parts.labels.num_segmentation_heads,
         MIRROR_AXES if mirror else (), TILES_TOGETHER[parts.device.type],
     )  # fmt: skip
+
+
+def predict_case(
+    network: MultiHeadNetwork, parts: NnunetParts, task: str, data: np.ndarray, properties: Json, mirror: bool
+) -> np.ndarray:
+    """The label map of ``case_logits``, brought to native space by what preprocessing noted in ``properties``."""
+    return to_native(case_logits(network, parts, task, data, mirror).cpu(), parts, properties)

@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from clbench.evaluation.sliding_window import predict_logits
-from clbench.job.evaluate import load_network, predict_case
+from clbench.job.evaluate import load_network
 from clbench.job.export import export
+from clbench.job.predict import predict_case
 from clbench.job.stage import trainee_of
 from clbench.nnunet.loader import CaseLibrary
 from clbench.nnunet.reading import reader_of

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from clbench.job.assembly import assemble
-from clbench.job.evaluate import load_network, predict_case
+from clbench.job.evaluate import load_network
 from clbench.job.export import export
+from clbench.job.predict import predict_case
 from clbench.job.stage import trainee_of
 from clbench.network.heads import MultiHeadNetwork
 from clbench.nnunet.checkpoint import load

@@ -11,7 +11,8 @@ import torch
 from tests.conftest import TinyRun, carry_out_here
 
 from clbench.job.assembly import assemble
-from clbench.job.evaluate import load_network, predict_case
+from clbench.job.evaluate import load_network
+from clbench.job.predict import predict_case
 from clbench.job.stage import trainee_of
 from clbench.nnunet.loader import CaseLibrary
 from clbench.run import Places

@@ -153,7 +153,7 @@ def test_a_copied_head_begins_as_the_last_one_and_leaves_that_one_alone(organs):
 
 
 def test_with_the_last_head_every_task_is_predicted_as_the_last_one_is(organs):
-    from clbench.job.evaluate import predict_case
+    from clbench.job.predict import predict_case
     from clbench.nnunet.loader import CaseLibrary
 
     trainee = trainee_of(organs.jobs("finetune")[1], organs.store)
