@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from clbench.job.method import naming
 from clbench.job.trainee import SELECT, Trainee
 from clbench.network.batch import Batch, Key
 from clbench.network.losses import own_labels
@@ -64,7 +65,8 @@ class Selection:
         """Put the best model in the last one's place, and what its method knew at that epoch."""
         if self.best is not None:
             self.stage.network.load_state_dict(self.best["network"])
-            self.stage.method.load_state(self.best["method"])
+            with naming(self.trainee.spec.method, "load_state"):
+                self.stage.method.load_state(self.best["method"])
             print(f"kept: epoch {self.best['epoch']}, pseudo Dice {self.best['average']:.4f}", flush=True)
 
     @torch.inference_mode()

@@ -147,8 +147,7 @@ def _take_up(trainee: Trainee, stage: Stage, selection: Selection, path: Path) -
         print(f"{path} is damaged; training begins anew", flush=True)
         path.unlink()
         return
-    with naming(trainee.spec.method, "load_state"):
-        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-        stage.load_state(state)
+    state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    stage.load_state(state, naming(trainee.spec.method, "load_state"))
     selection.load_state(state["selection"])
     print(f"resuming after epoch {stage.epoch}", flush=True)

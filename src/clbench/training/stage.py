@@ -6,6 +6,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -210,13 +211,19 @@ class Stage:
             "seconds": self.seconds,
         }
 
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Go on where ``state`` was taken, to the same bits on CPU."""
+    def load_state(self, state: dict[str, Any], hook: AbstractContextManager[None] | None = None) -> None:
+        """Go on where ``state`` was taken, to the same bits on CPU.
+
+        Args:
+            state: what ``state`` gave.
+            hook: what is entered while the method takes up its own, whose errors are not the stage's.
+        """
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         if state["scaler"]:  # nothing where the epochs so far were trained on a CPU
             self.scaler.load_state_dict(state["scaler"])
-        self.method.load_state(state["method"])
+        with hook or nullcontext():
+            self.method.load_state(state["method"])
         self.deck.load_state(state["deck"])
         self._drawn = deque((i, tuple((task, case) for task, case in keys)) for i, keys in state["drawn"])
         self._batches = None

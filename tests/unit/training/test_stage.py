@@ -5,15 +5,18 @@ from __future__ import annotations
 import copy
 import json
 import os
+from dataclasses import replace
 
 import pytest
 import torch
 
 from clbench.job.assembly import _network, assemble
+from clbench.job.selection import Selection
 from clbench.job.stage import run_stage, trainee_of
-from clbench.job.train import train
+from clbench.job.train import plain_state, save_resume, train
 from clbench.methods.finetune import Finetune
 from clbench.network.batch import Batch
+from clbench.store import JobFolder
 from clbench.training.stage import Diverged, Schedule, Stage
 
 
@@ -83,6 +86,15 @@ def test_a_damaged_resume_file_is_put_away_and_training_begins_anew(tiny_run, tm
     again = train(trainee.__class__(job, trainee.spec, folder, None, trainee.prepared, trainee.device), _Silent())
     assert "damaged" in capfd.readouterr().out
     assert again["losses"] == tiny_run.result(job)["losses"]
+
+
+def test_a_resume_of_another_network_is_not_blamed_on_the_method(tiny_run, tmp_path):
+    trainee = replace(first_stage(tiny_run), folder=JobFolder(tmp_path))
+    stage, _, _ = assemble(trainee)
+    state = plain_state(trainee, stage, Selection(trainee, stage))
+    save_resume(tmp_path / "resume.pth", {**state, "network": {}})
+    with pytest.raises(RuntimeError, match="Missing key"):
+        train(trainee, _Silent())
 
 
 def test_a_finished_training_is_not_trained_again_when_only_its_evaluation_is_asked_anew(tiny_run):
