@@ -52,6 +52,19 @@ Plans = Annotated[
 """A policy by its name, or the task or file that a plan is taken from."""
 
 
+def _with_a_weighted_output(features: tuple[int, ...]) -> tuple[int, ...]:
+    if len(features) < 3:
+        raise ValueError(
+            f"has {len(features)} stages and must have 3 at least: nnU-Net's deep supervision leaves the two "
+            "coarsest out of the loss, so that nothing would be trained"
+        )
+    return features
+
+
+Features = Annotated[tuple[Count, ...], AfterValidator(_with_a_weighted_output)]
+"""``nnUNetTrainer._build_loss``: every stage but the coarsest has an output, and the last output's weight is 0."""
+
+
 class Backbone(Record):
     """The network and the grid it works on; what is left out is nnU-Net's own choice."""
 
@@ -64,7 +77,7 @@ class Backbone(Record):
     """Voxel size in mm."""
     patch: tuple[Count, Count, Count] | None = None
     """Patch size in voxels."""
-    features: Annotated[tuple[Count, ...], Field(min_length=2)] | None = None
+    features: Features | None = None
     """Feature maps of each stage of the encoder, the finest first."""
     intensities_from: Literal["original", "labels"] = "original"
     """Whose voxels give the intensity statistics that CT is normalised by: all that the source's files label, or

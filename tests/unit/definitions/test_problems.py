@@ -69,6 +69,7 @@ FROM = "protocols.transfer.from"
         ("train: 12", "train: 49", "sample.train", "task alpha has 48 (split last-fifth of 60 cases)"),
         ("val: 4", "val: 13", "sample.val", "write at most 12"),
         ("patch: [24, 24, 24]", "patch: [24, 20, 24]", "backbone.patch[1]", "20 must be divisible by 8"),
+        ("features: [8, 16, 32, 32]", "features: [8, 16]", "backbone.features", "must have 3 at least: nnU-Net's"),
         ("patch: [24, 24, 24]", "patch: [24, 24]", "backbone.patch[2]", "is missing"),
         ("patch: [24, 24, 24]", "spacing: [8, 8, 0]", "backbone.spacing[2]", "greater than 0"),
         ("scenario: task-incremental", "scenario: task", "scenario", "'domain-incremental' or 'class-inc"),
