@@ -62,6 +62,14 @@ def test_a_definition_that_extends_another_may_leave_the_rest_to_it(call: Call) 
     assert not validator.is_valid(short)
 
 
+def test_a_backbone_of_two_stages_is_not_what_the_schema_says(call: Call) -> None:
+    validator = schema(call, "benchmark")
+    for features, allowed in (([8, 16, 16], True), ([8, 16], False)):
+        backbone = {"configuration": "3d_fullres", "features": features}
+        extended = {"name": "a", "version": 1, "title": "A", "extends": "mini-organs", "backbone": backbone}
+        assert validator.is_valid(extended) is allowed
+
+
 def test_every_field_of_a_summary_is_described_and_a_summary_is_what_its_schema_says(call: Call) -> None:
     validator = schema(call, "summary")
     place = ("toy", 1, "continual", "finetune", 0, 1, 1, "liver", 1.0, 1, "liver")

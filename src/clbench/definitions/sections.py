@@ -61,7 +61,9 @@ def _with_a_weighted_output(features: tuple[int, ...]) -> tuple[int, ...]:
     return features
 
 
-Features = Annotated[tuple[Count, ...], AfterValidator(_with_a_weighted_output)]
+Features = Annotated[
+    tuple[Count, ...], AfterValidator(_with_a_weighted_output), Field(json_schema_extra={"minItems": 3})
+]
 """``nnUNetTrainer._build_loss``: every stage but the coarsest has an output, and the last output's weight is 0."""
 
 
