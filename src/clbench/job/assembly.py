@@ -20,10 +20,10 @@ from clbench.network.batch import Batch, Key
 from clbench.network.heads import MultiHeadNetwork, Output, Weights, overwrite
 from clbench.network.losses import stage_loss
 from clbench.network.own import OwnWeights
+from clbench.network.randomness import seed_all
 from clbench.nnunet.fitting import check_fit
 from clbench.nnunet.loader import CaseLibrary, PatchLoader, plain_loader, training_loader
 from clbench.training.deck import Deck
-from clbench.training.randomness import seed_all
 from clbench.training.stage import Schedule, Stage
 from clbench.training.supply import Load, Supply, Workers
 

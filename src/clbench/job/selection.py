@@ -20,9 +20,9 @@ from clbench.job.method import naming
 from clbench.job.trainee import SELECT, Trainee
 from clbench.network.batch import Batch, Key
 from clbench.network.losses import own_labels
+from clbench.network.randomness import random_state, seed_all, set_random_state
 from clbench.nnunet.loader import CaseLibrary, PatchLoader, plain_loader
 from clbench.training.deck import Deck
-from clbench.training.randomness import random_state, seed_all, set_random_state
 from clbench.training.stage import Stage
 
 OLD = 0.9

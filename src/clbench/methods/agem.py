@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from clbench.methods.base import Context, Numbers
-from clbench.methods.randomness import own_stream
 from clbench.methods.rehearsal import Rehearsal
 from clbench.network.batch import Key
+from clbench.network.randomness import own_stream
 
 
 @torch.no_grad()

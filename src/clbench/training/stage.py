@@ -18,8 +18,8 @@ from clbench.methods.base import Method
 from clbench.network.batch import Batch
 from clbench.network.heads import Frozen, MultiHeadNetwork, Output
 from clbench.network.losses import stage_loss
+from clbench.network.randomness import random_state, set_random_state
 from clbench.training.deck import Deck
-from clbench.training.randomness import random_state, set_random_state
 from clbench.training.supply import Order, Supply
 
 CLIP = 12.0

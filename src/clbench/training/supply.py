@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 from clbench.errors import ClbenchError
 from clbench.execute.lifetime import die_with_parent
 from clbench.network.batch import Batch, Key
-from clbench.training.randomness import seed_all
+from clbench.network.randomness import seed_all
 
 Load = Callable[[tuple[Key, ...]], Batch]
 Order = tuple[int, tuple[Key, ...]]

@@ -15,9 +15,9 @@ from clbench.job.selection import Selection
 from clbench.job.stage import trainee_of
 from clbench.job.train import plain_state, save_resume, train
 from clbench.job.trainee import Trainee, load_model
+from clbench.network.randomness import seed_all
 from clbench.nnunet.loader import CaseLibrary
 from clbench.store import JobFolder
-from clbench.training.randomness import seed_all
 
 EPOCHS = 3
 

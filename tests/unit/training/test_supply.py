@@ -24,8 +24,8 @@ from clbench.errors import CorruptArtifact
 from clbench.job.assembly import assemble
 from clbench.job.trainee import AUGMENT
 from clbench.network.batch import Batch
+from clbench.network.randomness import seed_all, set_random_state
 from clbench.nnunet.loader import CaseLibrary, workers_on
-from clbench.training.randomness import seed_all, set_random_state
 from clbench.training.supply import LoadingFailed, Workers, ahead
 
 ORDERS = [(i, (("liver", f"case{i}"), ("spleen", f"case{i}"))) for i in range(12)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,25 @@ import torch
 
 def seed_all(seed: Sequence[int]) -> None:
     """Seed python, numpy and torch from one sequence of integers."""
-    first, second, third = (int(s) for s in np.random.SeedSequence(list(seed)).generate_state(3))
+    _seed(np.random.SeedSequence(list(seed)).generate_state(3))
+
+
+def _seed(seeds: np.ndarray) -> None:
+    first, second, third = (int(seed) for seed in seeds)
     random.seed(first)
     np.random.seed(second)
     torch.manual_seed(third)
+
+
+@contextmanager
+def own_stream(rng: np.random.Generator) -> Iterator[None]:
+    """Seed the generators by ``rng`` for batches that only a method asks for, and give them back as they were."""
+    before = random_state()
+    _seed(rng.integers(2**32, size=3))
+    try:
+        yield
+    finally:
+        set_random_state(before)
 
 
 def random_state() -> dict[str, Any]:
