@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from clbench import container
+from clbench.container import DIGEST, IMAGE, settings
 from clbench.errors import MissingEnvironment
 from clbench.provenance import container as noted
 
@@ -23,14 +23,14 @@ def test_without_an_engine_every_command_says_how_to_get_one(call: Any, monkeypa
 
 
 def test_provenance_notes_image_and_digest_in_a_container_and_nothing_elsewhere(monkeypatch: Any) -> None:
-    monkeypatch.delenv(container.IMAGE, raising=False)
+    monkeypatch.delenv(IMAGE, raising=False)
     assert noted() == {}
 
-    monkeypatch.setenv(container.IMAGE, "sha256:abc")
-    monkeypatch.setenv(container.DIGEST, "registry/clbench@sha256:def")
+    monkeypatch.setenv(IMAGE, "sha256:abc")
+    monkeypatch.setenv(DIGEST, "registry/clbench@sha256:def")
     assert noted() == {"container": {"image": "sha256:abc", "digest": "registry/clbench@sha256:def"}}
 
-    monkeypatch.setenv(container.DIGEST, "")
+    monkeypatch.setenv(DIGEST, "")
     assert noted()["container"]["digest"].startswith("none")
 
 
@@ -38,7 +38,7 @@ def test_provenance_notes_image_and_digest_in_a_container_and_nothing_elsewhere(
     ("asked", "count", "ids"), [("all", -1, None), ("2", 2, None), ("device=0,3", 0, ["0", "3"])]
 )
 def test_gpus_are_asked_for_by_number_or_name(asked: str, count: int, ids: list[str] | None) -> None:
-    (request,) = container._gpus(asked)
+    (request,) = settings._gpus(asked)
 
     assert (request.count or 0, request.device_ids or None) == (count, ids)
     assert request.capabilities == [["gpu"]]
@@ -47,6 +47,6 @@ def test_gpus_are_asked_for_by_number_or_name(asked: str, count: int, ids: list[
 def test_a_results_folder_that_its_user_may_not_write_is_refused_before_anything_starts(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     with pytest.raises(MissingEnvironment, match="the container's user 4321:4321 may not write there; `sudo chown"):
-        container._results(tmp_path, "4321:4321")
+        settings._results(tmp_path, "4321:4321")
     tmp_path.chmod(0o777)
-    assert container._results(tmp_path, "4321:4321") == tmp_path
+    assert settings._results(tmp_path, "4321:4321") == tmp_path
