@@ -14,7 +14,7 @@ from typing import Any
 from clbench.data.dataset import RawCase
 from clbench.data.problems import CaseProblem
 from clbench.data.sources.tree import Tree, dataset_name, gathered, stem_of
-from clbench.definitions.described import foreground, read_description
+from clbench.definitions.described import read_description, said_by
 from clbench.definitions.places import DataPlaces
 from clbench.definitions.sources import MsdSource
 from clbench.errors import MissingEnvironment
@@ -50,11 +50,11 @@ def tree(source: MsdSource, folder: Path) -> Tree:
     if not isinstance(listed, list) or not listed:
         raise MissingEnvironment(f"{file}: must list the cases as `training`; is the dataset whole?")
     cases, problems = gathered(_entries(folder, listed))
-    channels = tuple((found.get("modality") or {}).values())
-    labels = foreground(found["labels"], file) if "labels" in found else None
+    said = said_by(found, file)
+    channels = tuple(map(str, said["modality"])) if "modality" in said else None
     return Tree(
-        folder, dataset_name(source.folder, 500), tuple(cases), tuple(problems), labels, channels or None,
-        descriptions=(file,),
+        folder, dataset_name(source.folder, 500), tuple(cases), tuple(problems),
+        said.get("original_labels"), channels, descriptions=(file,),
     )  # fmt: skip
 
 
