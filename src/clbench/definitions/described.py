@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from clbench.definitions.json_source import read_json
 from clbench.definitions.places import DataPlaces
 from clbench.definitions.sources import OWN_KINDS, DatalistSource, NnunetSource
 from clbench.definitions.yaml_source import Document
@@ -74,9 +74,9 @@ def read_description(file: Path) -> dict[str, Any]:
         MissingEnvironment: it can't be read, or is something else.
     """
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise MissingEnvironment(f"{file}: can't be read as JSON: {error}") from error
+        found = read_json(file)
+    except ValueError as error:
+        raise MissingEnvironment(str(error)) from error
     if not isinstance(found, dict):
         raise MissingEnvironment(f"{file}: must hold a JSON object")
     return found
