@@ -57,8 +57,7 @@ def description_file(source: NnunetSource | DatalistSource, places: DataPlaces) 
         file = places.path(source.path)
         missing = f"there is no datalist {file}"
     else:
-        prefix = "Dataset" if source.kind == "nnunet" else "Task"
-        folder = places.nnunet(source.dataset, prefix)
+        folder = places.nnunet(source.dataset, source.prefix)
         file = (folder or Path()) / "dataset.json"
         searched = f"{folder} has no dataset.json" if folder else f"looked in {places.searched(source.dataset)}"
         missing = f"there is no nnU-Net dataset {source.dataset!r}: {searched}"

@@ -52,6 +52,10 @@ class KitsSource(Record):
     """Licence of the images and labels."""
 
 
+PREFIXES = {"nnunet": "Dataset", "nnunet-v1": "Task"}
+"""What the names of nnU-Net's folders begin with, by version."""
+
+
 class NnunetSource(Record):
     """A dataset in nnU-Net's raw format, version 2 (used where it is) or version 1."""
 
@@ -61,6 +65,11 @@ class NnunetSource(Record):
     """Its number or its folder's name, looked for in ``nnUNet_raw`` and in the data folder; or a path."""
     licence: Text | None = None
     """Licence of the images and labels."""
+
+    @property
+    def prefix(self) -> str:
+        """What the names of such datasets' folders begin with."""
+        return PREFIXES[self.kind]
 
 
 class DatalistSource(Record):

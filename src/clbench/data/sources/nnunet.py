@@ -22,7 +22,7 @@ CHANNEL = re.compile(r"(.+)_(\d{4})")
 
 def locate(source: NnunetSource, places: DataPlaces) -> Path | None:
     """The dataset's folder, in the user's own folders of raw datasets or in the data folder."""
-    return places.nnunet(source.dataset, "Dataset" if source.kind == "nnunet" else "Task")
+    return places.nnunet(source.dataset, source.prefix)
 
 
 def tree(source: NnunetSource, folder: Path) -> Tree:
