@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -345,6 +346,23 @@ def test_a_case_is_kept_exactly_if_its_id_is_alone_and_nothing_is_wrong_with_it(
     kept, problems = gathered(entries)
     assert [case.id for case in kept] == sorted(id for id in set(ids) - broken if ids.count(id) == 1)
     assert {problem.case for problem in problems} == set(ids) - {case.id for case in kept}
+
+
+def _killed_at_one(case: RawCase, real: Callable[[RawCase], list] = examine.examine_case) -> list:
+    if case.id == "liver_8":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(case)
+
+
+def test_a_process_that_is_killed_for_want_of_memory_is_said_with_what_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = trees.msd(tmp_path)
+    monkeypatch.setattr(examine, "examine_case", _killed_at_one)
+    with pytest.raises(MissingEnvironment, match=r"want of memory \(2 worked side by side\); use fewer --processes"):
+        prepare(trees.shipped_card(made), DataPlaces(tmp_path), processes=2)
+    monkeypatch.undo()
+    assert len(prepare(trees.shipped_card(made), DataPlaces(tmp_path), processes=1).cases) == 5
 
 
 def test_a_case_that_turns_bad_after_a_preparation_is_taken_out(tmp_path: Path) -> None:
