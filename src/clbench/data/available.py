@@ -64,21 +64,6 @@ def _images_missing(card: TaskCard, places: DataPlaces) -> bool:
     return folder is None or not any((case / kits.IMAGE).is_file() for case in kits.case_folders(folder))
 
 
-def open_dataset(card: TaskCard, places: DataPlaces | None = None) -> RawDataset:
-    """A prepared task's dataset.
-
-    Raises:
-        MissingEnvironment: it is not prepared, or its files changed since.
-    """
-    index = read_index(card, places or DataPlaces.default())
-    if index is None:
-        raise MissingEnvironment(
-            f"task {card.name}: its dataset is not prepared, or its files changed since; run `clbench data prepare "
-            f"{card.name}`"
-        )
-    return index.dataset
-
-
 def prepared_datasets(cards: Iterable[TaskCard], places: DataPlaces | None = None) -> dict[str, RawDataset]:
     """The datasets of those tasks that are prepared and whose files did not change since, by the tasks' names."""
     places = places or DataPlaces.default()

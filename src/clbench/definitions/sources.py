@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from clbench.definitions.anatomy_source import AnatomySource
-from clbench.definitions.base import Count, Name, Positive, Record, Text
+from clbench.definitions.base import Name, Positive, Record, Text
 
 
 def _as_text(value: Any) -> Any:
@@ -29,8 +29,6 @@ class MsdSource(Record):
     """Address of the tar."""
     md5: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
     """MD5 of the tar, as 32 hexadecimal digits."""
-    bytes: Count | None = None
-    """Exact size of the tar, where it is known."""
     gigabytes: Positive | None = None
     """About how large the download is, in GB of 10^9 bytes."""
     licence: Text

@@ -12,7 +12,7 @@ from clbench.data.sources.tree import Tree
 from clbench.definitions.cards import TaskCard
 from clbench.definitions.places import DataPlaces
 
-__all__ = ["LAYOUTS", "Layout", "Tree", "layout_of"]
+__all__ = ["Tree", "layout_of"]
 
 
 @dataclass(frozen=True)
