@@ -15,7 +15,6 @@ from clbench.data.memory import Memory
 from clbench.data.prepared import INDEX, MANIFEST, Index, described_by, read_index, sources_of, watch
 from clbench.data.problems import BadData, CaseProblem
 from clbench.data.sources import Tree, layout_of
-from clbench.data.sources.archive import unpacked
 from clbench.data.telling import Silence, Telling
 from clbench.data.view import description, lay_out, write_description
 from clbench.definitions.cards import TaskCard
@@ -60,9 +59,7 @@ def tree_of(card: TaskCard, places: DataPlaces, telling: Telling = SILENCE) -> T
     if place is None:
         message = f"task {card.name}: its dataset is not there; `clbench data list` says where to get it"
         raise MissingEnvironment(message)
-    if card.source.kind == "msd" and place.is_file():
-        place = unpacked(card.source, place, places, telling)
-    return layout.tree(card.source, place)
+    return layout.tree(card.source, layout.unpack(card.source, place, places, telling))
 
 
 def _prepare(card: TaskCard, places: DataPlaces, processes: int, telling: Telling) -> RawDataset:
