@@ -11,6 +11,7 @@ from typing import Any
 
 from clbench import __version__
 from clbench.container import DIGEST, IMAGE
+from clbench.cores import available_cores
 from clbench.identity import PACKAGE, library_versions
 from clbench.plan import Plan, PrepareSpec
 from clbench.store import Store
@@ -64,12 +65,11 @@ def _git(folder: Path, *words: str) -> str | None:
 
 def machine() -> dict[str, Any]:
     """Processor and its instructions, cores this process may use, memory in GB, system, accelerators there are."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     return {
         "processor": _processor(),
         "instructions": _instructions(),
-        "cores": cores,
+        "cores": available_cores(),
         "memory_gb": round(memory, 1),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "accelerators": accelerators(),

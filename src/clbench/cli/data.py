@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -66,14 +68,7 @@ def fetch_command(names: tuple[str, ...], suites: tuple[Path, ...], data: Path |
     from clbench.data.telling import ConsoleTelling
 
     places = DataPlaces.default(data)
-    telling = ConsoleTelling()
-    failed = []
-    for card in _cards(names, suites, places):
-        try:
-            fetch(card, places, telling)
-        except MissingEnvironment as error:
-            failed.append(str(error))
-    _raise(failed)
+    _with_each(_cards(names, suites, places), partial(fetch, places=places, telling=ConsoleTelling()))
 
 
 @data_command.command("prepare")
@@ -94,17 +89,15 @@ def prepare_command(
 
     places = DataPlaces.default(data)
     telling = ConsoleTelling()
-    failed = []
-    for card in _cards(names, suites, places):
+
+    def lay_out(card: TaskCard) -> None:
         if card.source.kind == "anatomy":
             telling.say(f"{card.name}: nothing to prepare, its cases are generated when it is run")
-            continue
-        try:
-            dataset = prepare(card, places, processes, telling)
-            click.echo(f"{card.name}: manifest {dataset.manifest} in {places.prepared(card.name) / 'manifest.json'}")
-        except MissingEnvironment as error:
-            failed.append(str(error))
-    _raise(failed)
+            return
+        dataset = prepare(card, places, processes, telling)
+        click.echo(f"{card.name}: manifest {dataset.manifest} in {places.prepared(card.name) / 'manifest.json'}")
+
+    _with_each(_cards(names, suites, places), lay_out)
 
 
 @data_command.command("verify")
@@ -124,23 +117,30 @@ def verify_command(
     from clbench.data.telling import ConsoleTelling
 
     places = DataPlaces.default(data)
-    failed = []
     cards = [card for card in _cards(names, suites, places) if card.source.kind != "anatomy"]
     if against and len(cards) != 1:
         raise ClbenchError("--against compares one task with one manifest; name one task that has a dataset")
+
+    def compare(card: TaskCard) -> None:
+        if found := verify(card, places, against, processes, ConsoleTelling()):
+            raise MissingEnvironment("\n".join(f"task {card.name}: {text}" for text in found))
+        click.echo(f"{card.name}: {card.cases} cases, every file as in {against or 'its manifest'}")
+
+    _with_each(cards, compare)
+
+
+def _with_each(cards: Iterable[TaskCard], work: Callable[[TaskCard], None]) -> None:
+    """Do the work of every card, whatever fails with another.
+
+    Raises:
+        MissingEnvironment: it failed with some; what is wrong with any of them.
+    """
+    failed = []
     for card in cards:
         try:
-            found = verify(card, places, against, processes, ConsoleTelling())
+            work(card)
         except MissingEnvironment as error:
             failed.append(str(error))
-            continue
-        failed += [f"task {card.name}: {text}" for text in found]
-        if not found:
-            click.echo(f"{card.name}: {card.cases} cases, every file as in {against or 'its manifest'}")
-    _raise(failed)
-
-
-def _raise(failed: list[str]) -> None:
     if failed:
         raise MissingEnvironment("\n".join(failed))
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import textwrap
 from pathlib import Path
 
 import click
 
 from clbench.cli.options import data_option, json_option, store_option, suite_option
+from clbench.cores import available_cores
 from clbench.disk import make_folder, writing_to
 from clbench.report.preflight_tables import preflight_tables, preflight_words
 from clbench.report.render import TERMINAL_WIDTH, terminal
@@ -36,7 +36,7 @@ def preflight_command(
 
     make_folder(store)
     with writing_to(store):
-        found = preflight(plan.preparation, Store(store), threads=os.cpu_count() or 1)
+        found = preflight(plan.preparation, Store(store), threads=available_cores())
     found = {"benchmark": plan.resolved.benchmark.name, **found}
     found["datasets"] = {task: found["datasets"][task] for task in plan.resolved.tasks}
     if as_json:

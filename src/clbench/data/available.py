@@ -51,32 +51,9 @@ def is_there(card: TaskCard, places: DataPlaces) -> bool:
         return True
     from clbench.data.sources import layout_of
 
-    return layout_of(card).locate(card.source, places) is not None and not _images_missing(card, places)
-
-
-def _images_missing(card: TaskCard, places: DataPlaces) -> bool:
-    """Whether KiTS lies there as its repository has it: labels alone."""
-    from clbench.data.sources import kits
-
-    if not isinstance(card.source, KitsSource):
-        return False
-    folder = kits.locate(card.source, places)
-    return folder is None or not any((case / kits.IMAGE).is_file() for case in kits.case_folders(folder))
-
-
-def open_dataset(card: TaskCard, places: DataPlaces | None = None) -> RawDataset:
-    """A prepared task's dataset.
-
-    Raises:
-        MissingEnvironment: it is not prepared, or its files changed since.
-    """
-    index = read_index(card, places or DataPlaces.default())
-    if index is None:
-        raise MissingEnvironment(
-            f"task {card.name}: its dataset is not prepared, or its files changed since; run `clbench data prepare "
-            f"{card.name}`"
-        )
-    return index.dataset
+    layout = layout_of(card)
+    place = layout.locate(card.source, places)
+    return place is not None and layout.complete(card.source, place)
 
 
 def prepared_datasets(cards: Iterable[TaskCard], places: DataPlaces | None = None) -> dict[str, RawDataset]:

@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from itertools import product
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -16,6 +17,7 @@ from clbench.data.dataset import RawCase
 from clbench.data.memory import Memory
 from clbench.data.problems import CaseProblem
 from clbench.data.telling import Advance
+from clbench.errors import MissingEnvironment
 from clbench.store import Json
 
 CORNER = 0.1
@@ -48,6 +50,9 @@ def examine(
 
     Returns:
         The facts by case.
+
+    Raises:
+        MissingEnvironment: a process that read a case was killed.
     """
     known = {} if afresh else {case.id: facts for case in cases if (facts := memory.recall(files_of(case)))}
     left = [case for case in cases if case.id not in known]
@@ -61,15 +66,26 @@ def examine(
 
 
 def _examined(cases: Sequence[RawCase], processes: int) -> Iterator[tuple[RawCase, list[Json]]]:
-    if min(processes, len(cases)) < 2:
+    """The cases as they are read, in any order.
+
+    Raises:
+        MissingEnvironment: a process that read one was killed.
+    """
+    workers = min(processes, len(cases))
+    if workers < 2:
         yield from ((case, examine_case(case)) for case in cases)
         return
     context = multiprocessing.get_context("fork")
-    pool = ProcessPoolExecutor(min(processes, len(cases)), mp_context=context, initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
     try:
         running: dict[Future[list[Json]], RawCase] = {pool.submit(examine_case, case): case for case in cases}
         for future in as_completed(running):
             yield running[future], future.result()
+    except BrokenProcessPool as error:
+        raise MissingEnvironment(
+            f"a process that read a case was killed, most likely for want of memory ({workers} worked side by side); "
+            "use fewer --processes: `clbench data prepare TASK --processes 1` goes on from here"
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from clbench.data.memory import Memory
 from clbench.data.sources import kits, msd
-from clbench.data.sources.archive import check_md5
+from clbench.data.sources.archive import keep_md5
 from clbench.data.sources.download import ResumingDownloader
 from clbench.data.telling import Telling
 from clbench.definitions.cards import TaskCard
@@ -52,8 +52,7 @@ def _fetch_msd(source: MsdSource, places: DataPlaces, telling: Telling) -> None:
         return
     target = places.downloads / f"{source.folder}.tar"
     download(source.url, target, source.md5, telling)
-    with telling.bar(f"{target.name}: checking", "bytes") as advance:
-        check_md5(target, source.md5, Memory(places.examined), advance)
+    keep_md5(target, source.md5, Memory(places.examined))
 
 
 def download(url: str, target: Path, md5: str | None, telling: Telling) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from filelock import FileLock
 
+from clbench.cores import available_cores
 from clbench.data.dataset import RawCase, RawDataset
 from clbench.data.examine import case_problems, examine
 from clbench.data.manifest import differences, make_manifest, manifest_bytes, read_manifest
@@ -15,7 +15,6 @@ from clbench.data.memory import Memory
 from clbench.data.prepared import INDEX, MANIFEST, Index, described_by, read_index, sources_of, watch
 from clbench.data.problems import BadData, CaseProblem
 from clbench.data.sources import Tree, layout_of
-from clbench.data.sources.archive import unpacked
 from clbench.data.telling import Silence, Telling
 from clbench.data.view import description, lay_out, write_description
 from clbench.definitions.cards import TaskCard
@@ -46,7 +45,7 @@ def prepare(
     make_folder(home)
     with writing_to(home), FileLock(home / ".lock"):
         done = read_index(card, places)
-        return done.dataset if done else _prepare(card, places, processes or os.cpu_count() or 1, telling)
+        return done.dataset if done else _prepare(card, places, processes or available_cores(), telling)
 
 
 def tree_of(card: TaskCard, places: DataPlaces, telling: Telling = SILENCE) -> Tree:
@@ -60,9 +59,7 @@ def tree_of(card: TaskCard, places: DataPlaces, telling: Telling = SILENCE) -> T
     if place is None:
         message = f"task {card.name}: its dataset is not there; `clbench data list` says where to get it"
         raise MissingEnvironment(message)
-    if card.source.kind == "msd" and place.is_file():
-        place = unpacked(card.source, place, places, telling)
-    return layout.tree(card.source, place)
+    return layout.tree(card.source, layout.unpack(card.source, place, places, telling))
 
 
 def _prepare(card: TaskCard, places: DataPlaces, processes: int, telling: Telling) -> RawDataset:
@@ -141,7 +138,7 @@ def verify(
     tree = tree_of(card, places, telling)
     with telling.bar(f"{card.name}: reading again", "cases") as advance:
         memory = Memory(places.examined)
-        facts = examine(tree.cases, memory, processes or os.cpu_count() or 1, advance, afresh=True)
+        facts = examine(tree.cases, memory, processes or available_cores(), advance, afresh=True)
     whole = {id: found for id, found in facts.items() if _is_whole(found)}
     broken = [f"case {id} can't be read" for id in facts if id not in whole]
     missing = {f"case {id} is missing here" for id in facts if id not in whole}

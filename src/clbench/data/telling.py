@@ -15,6 +15,7 @@ class Telling(Protocol):
 
     def say(self, text: str) -> None:
         """Say a line."""
+        return
 
     @contextmanager
     def bar(self, title: str, unit: str) -> Iterator[Advance]:
@@ -22,26 +23,17 @@ class Telling(Protocol):
         yield lambda done, total: None
 
 
-class Silence:
+class Silence(Telling):
     """Says nothing."""
-
-    def say(self, text: str) -> None:
-        """Say nothing."""
-
-    @contextmanager
-    def bar(self, title: str, unit: str) -> Iterator[Advance]:
-        """Show nothing."""
-        yield lambda done, total: None
 
 
 class ConsoleTelling:
-    """Speaks on a rich console."""
+    """Speaks on standard error."""
 
-    def __init__(self, console: object = None) -> None:
-        """Speak on ``console``, or on standard error."""
+    def __init__(self) -> None:
         from rich.console import Console
 
-        self.console = console if isinstance(console, Console) else Console(stderr=True)
+        self.console = Console(stderr=True)
 
     def say(self, text: str) -> None:
         """Print a line as it is."""

@@ -133,7 +133,7 @@ def seed_findings(benchmark: Benchmark) -> Iterator[Finding]:
         yield ("sample", "seed"), "is missing; cases are drawn, so write a seed, for instance seed: 0"
 
 
-def known_cases(tasks: Mapping[str, TaskCard]) -> dict[str, int]:
+def stated_cases(tasks: Mapping[str, TaskCard]) -> dict[str, int]:
     """How many cases each task has, of those whose cards say so."""
     return {name: card.cases for name, card in tasks.items() if card.cases is not None}
 

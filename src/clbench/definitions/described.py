@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from clbench.definitions.json_source import read_json
 from clbench.definitions.places import DataPlaces
 from clbench.definitions.sources import OWN_KINDS, DatalistSource, NnunetSource
 from clbench.definitions.yaml_source import Document
@@ -17,6 +17,8 @@ from clbench.errors import MissingEnvironment
 
 SAID = ("modality", "original_labels", "cases")
 """The keys of a card that a dataset may know."""
+LISTS = ("training", "validation")
+"""The keys under which a dataset lists labelled cases."""
 
 
 def completed(document: Document, places: DataPlaces) -> Document:
@@ -55,8 +57,7 @@ def description_file(source: NnunetSource | DatalistSource, places: DataPlaces) 
         file = places.path(source.path)
         missing = f"there is no datalist {file}"
     else:
-        prefix = "Dataset" if source.kind == "nnunet" else "Task"
-        folder = places.nnunet(source.dataset, prefix)
+        folder = places.nnunet(source.dataset, source.prefix)
         file = (folder or Path()) / "dataset.json"
         searched = f"{folder} has no dataset.json" if folder else f"looked in {places.searched(source.dataset)}"
         missing = f"there is no nnU-Net dataset {source.dataset!r}: {searched}"
@@ -72,9 +73,9 @@ def read_description(file: Path) -> dict[str, Any]:
         MissingEnvironment: it can't be read, or is something else.
     """
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise MissingEnvironment(f"{file}: can't be read as JSON: {error}") from error
+        found = read_json(file)
+    except ValueError as error:
+        raise MissingEnvironment(str(error)) from error
     if not isinstance(found, dict):
         raise MissingEnvironment(f"{file}: must hold a JSON object")
     return found
@@ -98,14 +99,24 @@ def said_by(found: Mapping[str, Any], file: Path, keys: Collection[str] = SAID) 
     """
     said: dict[str, Any] = {}
     if channels := found.get("channel_names") or found.get("modality"):
-        named = channels.values() if isinstance(channels, dict) else channels
-        said["modality"] = [named] if isinstance(named, str) else list(named)
+        named = list(channels.values()) if isinstance(channels, dict) else channels
+        said["modality"] = named if isinstance(named, list) else [named]
     if "original_labels" in keys and isinstance(found.get("labels"), dict):
         said["original_labels"] = foreground(found["labels"], file)
-    listed = [entry for key in ("training", "validation") for entry in found.get(key) or ()]
-    if count := len(listed) or found.get("numTraining"):
+    if count := len(listed_cases(found)) or found.get("numTraining"):
         said["cases"] = count
     return {key: said[key] for key in keys if key in said}
+
+
+def listed_cases(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The entries of the lists of cases that a ``dataset.json`` or datalist has, each after its place."""
+    lists = {key: found[key] for key in LISTS if isinstance(found.get(key), list)}
+    return [(f"{key}[{index}]", entry) for key, entries in lists.items() for index, entry in enumerate(entries)]
+
+
+def has_regions(labels: Any) -> bool:
+    """Whether a ``dataset.json`` has regions or an ignored label, which no card can take over."""
+    return isinstance(labels, dict) and ("ignore" in labels or any(isinstance(v, list) for v in labels.values()))
 
 
 def foreground(labels: Mapping[str, Any], file: Path) -> dict[str, int]:
@@ -114,7 +125,7 @@ def foreground(labels: Mapping[str, Any], file: Path) -> dict[str, int]:
     Raises:
         MissingEnvironment: there are regions or an ignored label.
     """
-    if "ignore" in labels or any(isinstance(value, list) for value in labels.values()):
+    if has_regions(labels):
         raise MissingEnvironment(
             f"{file}: has regions or an ignored label; write `original_labels` and `labels` in the task's card, "
             "each number of the label files with its name"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from clbench.definitions.json_source import read_json
 from clbench.definitions.models import Backbone, Benchmark, PlansFrom
 from clbench.definitions.reading import Finding
 from clbench.definitions.suggest import suggestion
@@ -25,12 +25,7 @@ def read_plans(file: Path) -> dict[str, Any]:
     Raises:
         ValueError: it can't be read, or is none; the message says why.
     """
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"{file} can't be read: {error.strerror}") from None
-    except ValueError as error:
-        raise ValueError(f"{file} is no JSON: {error}") from None
+    document = read_json(file)
     if not isinstance(document, dict) or not isinstance(document.get("configurations"), dict):
         raise ValueError(f"{file} is no plans file of nnU-Net v2, such as nnUNetPlans.json")
     if lacking := [key for key in NEEDED if key not in document]:

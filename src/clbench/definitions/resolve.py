@@ -221,10 +221,10 @@ class _Resolution:
         if sound("sample"):
             yield from checks.seed_findings(benchmark)
             yield from checks.listed_findings(benchmark, self.tasks)
-            yield from checks.sample_findings(benchmark, checks.known_cases(self._cards()))
+            yield from checks.sample_findings(benchmark, checks.stated_cases(self._cards()))
         if sound("sample") and sound("budget"):
-            yield from checks.batch_findings(benchmark, checks.known_cases(self._cards()))
-            yield from checks.checkpoint_findings(benchmark, checks.known_cases(self._cards()))
+            yield from checks.batch_findings(benchmark, checks.stated_cases(self._cards()))
+            yield from checks.checkpoint_findings(benchmark, checks.stated_cases(self._cards()))
 
     def _backbones(self) -> list[str]:
         """The variants, and the baselines whose own problems keep them from becoming variants."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from clbench.definitions.anatomy_source import AnatomySource
-from clbench.definitions.base import Count, Name, Positive, Record, Text
+from clbench.definitions.base import Name, Positive, Record, Text
 
 
 def _as_text(value: Any) -> Any:
@@ -29,8 +29,6 @@ class MsdSource(Record):
     """Address of the tar."""
     md5: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
     """MD5 of the tar, as 32 hexadecimal digits."""
-    bytes: Count | None = None
-    """Exact size of the tar, where it is known."""
     gigabytes: Positive | None = None
     """About how large the download is, in GB of 10^9 bytes."""
     licence: Text
@@ -52,6 +50,10 @@ class KitsSource(Record):
     """Licence of the images and labels."""
 
 
+PREFIXES = {"nnunet": "Dataset", "nnunet-v1": "Task"}
+"""What the names of nnU-Net's folders begin with, by version."""
+
+
 class NnunetSource(Record):
     """A dataset in nnU-Net's raw format, version 2 (used where it is) or version 1."""
 
@@ -61,6 +63,11 @@ class NnunetSource(Record):
     """Its number or its folder's name, looked for in ``nnUNet_raw`` and in the data folder; or a path."""
     licence: Text | None = None
     """Licence of the images and labels."""
+
+    @property
+    def prefix(self) -> str:
+        """What the names of such datasets' folders begin with."""
+        return PREFIXES[self.kind]
 
 
 class DatalistSource(Record):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from clbench.definitions.json_source import read_json
 from clbench.definitions.sections import CaseLists, Sample, SplitFile
 from clbench.definitions.yaml_source import Document, KeyPath
 from clbench.errors import Problem
@@ -43,12 +43,7 @@ def _read(written: SplitFile, folder: Path) -> CaseLists:
 
 
 def _folds(path: Path) -> list[Any]:
-    try:
-        folds = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"{path} can't be read: {error.strerror}") from error
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
+    folds = read_json(path)
     if not isinstance(folds, list) or not folds:
         raise ValueError(f"{path} must be a list of folds, each with train and val, as nnU-Net's splits_final.json")
     return folds

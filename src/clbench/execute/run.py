@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import threading
@@ -15,6 +14,7 @@ from types import FrameType
 
 from rich.console import Console
 
+from clbench.cores import available_cores
 from clbench.disk import writing_to
 from clbench.errors import MissingEnvironment
 from clbench.execute.engine import EngineFolder, client_command, engine
@@ -104,11 +104,6 @@ def _prepare(folder: EngineFolder, pending: Mapping[str, Job], command: Sequence
         folder.prepare(pending, command, cores)
     with writing_to(log.parent):
         log.write_bytes(b"")
-
-
-def available_cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _complete(watch: Watch) -> bool:

@@ -78,19 +78,12 @@ def known_cases(resolved: Resolved, datasets: Mapping[str, RawDataset]) -> dict[
 
 def _require_usable(task: str, dataset: RawDataset) -> None:
     """Refuse what nnU-Net's format allows and nothing here can honour."""
-    description, file = dataset.description, dataset.folder / "dataset.json"
-    if "ignore" in description.get("labels", {}):
+    if "ignore" in dataset.description.get("labels", {}):
+        file = dataset.folder / "dataset.json"
         raise MissingEnvironment(
-            f"task {task}: {file}: labels.ignore: cases that are labelled in part can't be used, since neither the "
-            f"methods nor the metrics leave voxels out; use a dataset without an ignore label"
+            f"task {task}: {file}: labels.ignore: cases that are labelled in part can't be "
+            "used, since neither the methods nor the metrics leave voxels out; use a dataset without an ignore label"
         )
-    channels = description.get("channel_names") or description.get("modality") or {}
-    for case in dataset.cases:
-        if len(case.images) != len(channels):
-            raise MissingEnvironment(
-                f"task {task}: case {case.id} has {len(case.images)} image files where {file} names {len(channels)} "
-                f"channels"
-            )
 
 
 def _ids(card: TaskCard, dataset: RawDataset | None) -> tuple[str, ...] | None:

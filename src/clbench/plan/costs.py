@@ -78,7 +78,7 @@ def job_cost(job: Job, data: PrepareSpec, network: Network, step: Step) -> Cost:
         return Cost(job.seconds, _prepared_bytes(data, network), 0.0)
     spec = StageSpec.model_validate(job.spec)
     models = 1 + len(spec.snapshots)
-    cases = sum(data.counts(task)[1] for task in job.evaluate)
+    cases = sum(data.counts[task][1] for task in job.evaluate)
     training = spec.epochs * spec.iterations * step.seconds * SLOWER.get(spec.method, 1.0)
     prediction = _passes(spec) * step.seconds / (3 * spec.batch) + CASE_SECONDS
     values = spec.batch * network.features[0] * network.voxels
@@ -94,5 +94,5 @@ def _passes(spec: StageSpec) -> int:
 
 def _prepared_bytes(spec: PrepareSpec, network: Network) -> float:
     """Image as float32 and label as int8 of every case, before compression."""
-    cases = sum(sum(spec.counts(task)) for task in spec.tasks)
+    cases = sum(sum(spec.counts[task]) for task in spec.tasks)
     return float(cases * PATCHES_IN_IMAGE * network.voxels * 5)

@@ -217,6 +217,7 @@ class _Planner:
             sample=self.benchmark.sample,
             splits={task: lists for task, known in sorted(self.cases.items()) if (lists := known.lists)},
             datasets={task: self.cases[task].files_of(self.datasets[task]) for task in sorted(self.datasets)},
+            counts={task: (known.train, known.val) for task, known in sorted(self.cases.items())},
         )
         content = {
             "spec": spec.identity, "libraries": self.versions, "code": prepare_code(),

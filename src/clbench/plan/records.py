@@ -139,17 +139,14 @@ class PrepareSpec(_Record):
     """The cases that are used, by task; those whose data are not there are missing, and nothing can be run."""
     datasets: dict[str, Dataset] = {}
     """Where the cases lie of every task that is not embedded."""
-
-    def counts(self, task: str) -> tuple[int, int]:
-        """How many training and validation cases of a task are used, as far as that is known."""
-        split = self.splits.get(task)
-        return (len(split.train), len(split.val)) if split else self.sample.counts(task, self.tasks[task].cases or 0)
+    counts: dict[str, tuple[int, int]] = {}
+    """How many training and validation cases of every task are used, also where it is not known which."""
 
     @property
     def identity(self) -> dict[str, Any]:
         """What determines the data: without what is said of a task for people or for its
         evaluation, and wherever the files lie."""
-        content = self.model_dump(mode="json")
+        content = self.model_dump(mode="json", exclude={"counts"})
         for task, card in content["tasks"].items():
             del card["title"], card["mirrors"], card["tolerance_mm"]
             if task in self.datasets:

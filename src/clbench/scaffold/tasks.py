@@ -13,11 +13,10 @@ from clbench.definitions.cards import TaskCard
 from clbench.definitions.catalogue import Catalogue
 from clbench.definitions.described import SAID, read_description, said_by
 from clbench.definitions.places import DataPlaces
-from clbench.definitions.sources import NnunetSource
+from clbench.definitions.sources import PREFIXES, NnunetSource
 from clbench.errors import ClbenchError, MissingEnvironment
 from clbench.scaffold.suite import Suite, flow
 
-PREFIXES = {"nnunet": "Dataset", "nnunet-v1": "Task"}
 FOLDER = re.compile(r"(?:Dataset|Task)(\d+)_(.+)")
 
 CARD = """\
@@ -91,7 +90,7 @@ def task_of(dataset: Dataset, catalogue: Catalogue, places: DataPlaces) -> tuple
 def _folder(card: TaskCard, places: DataPlaces) -> Path | None:
     if not isinstance(card.source, NnunetSource):
         return None
-    return places.nnunet(card.source.dataset, PREFIXES[card.source.kind])
+    return places.nnunet(card.source.dataset, card.source.prefix)
 
 
 def write_task(suite: Suite, name: str, source: str) -> list[Path]:

@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -238,6 +239,53 @@ def test_a_broken_description_is_named(tmp_path: Path, text: str, words: str) ->
     assert str(made.folder / "dataset.json") in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "entry",
+    ["case", {}, {"images": ["a.nii.gz"]}, {"images": "a.nii.gz", "label": "b"}, {"images": [], "label": "b"}],
+)
+def test_an_entry_of_a_version_2_dataset_without_its_files_is_one_bad_case(tmp_path: Path, entry: object) -> None:
+    made = trees.nnunet(tmp_path)
+    listed = {id: {"images": [f"imagesTr/{id}_0000.nii.gz"], "label": f"labelsTr/{id}.nii.gz"} for id in made.labels}
+    _describe(made, dataset=listed | {"patient_02": entry})
+    (problem,) = _problems(trees.own_card({"kind": "nnunet", "dataset": 123}), DataPlaces(tmp_path))
+    assert (problem.case, problem.file) == ("patient_02", made.folder / "dataset.json")
+    assert problem.message == "must have images, a list of paths, and a label, a path"
+
+
+def _describe(made: trees.Made, **said: object) -> None:
+    file = made.folder / "dataset.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | said))
+
+
+def test_labels_in_a_list_say_nothing_and_leave_the_card_its_word(tmp_path: Path) -> None:
+    made = [trees.msd(tmp_path), trees.nnunet(tmp_path)]
+    cards = [trees.shipped_card(made[0]), trees.own_card({"kind": "nnunet", "dataset": 123})]
+    for one, card in zip(made, cards, strict=True):
+        _describe(one, labels=["background", "liver", "tumour"])
+        assert len(prepare(card, DataPlaces(tmp_path), processes=1).cases) == 5
+
+
+@pytest.mark.parametrize(("modality", "channels"), [(["CT"], 1), ("CT", 1), (7, 1), (["CT", "PET"], 2)])
+def test_channels_of_a_decathlon_task_are_counted_however_they_are_written(
+    tmp_path: Path, modality: object, channels: int
+) -> None:
+    made = trees.msd(tmp_path)
+    _describe(made, modality=modality)
+    card, places = trees.shipped_card(made), DataPlaces(tmp_path)
+    if channels == 1:
+        assert len(prepare(card, places, processes=1).cases) == 5
+    else:
+        (problem,) = _problems(card, places)
+        assert problem.message == "has 1 and 2 channels; the card says 1"
+
+
+def test_a_list_of_cases_that_is_none_lists_nothing(tmp_path: Path) -> None:
+    trees.datalist(tmp_path)
+    (tmp_path / "datalist.json").write_text(json.dumps({"training": 3, "validation": "all"}))
+    with pytest.raises(MissingEnvironment, match="must list cases as `training` or `validation`"):
+        prepare(trees.own_card({"kind": "datalist", "path": "datalist.json"}), DataPlaces(tmp_path), processes=1)
+
+
 def test_a_dataset_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     card = trees.own_card({"kind": "nnunet", "dataset": 7})
     with pytest.raises(MissingEnvironment, match="task mine: its dataset is not there"):
@@ -298,6 +346,23 @@ def test_a_case_is_kept_exactly_if_its_id_is_alone_and_nothing_is_wrong_with_it(
     kept, problems = gathered(entries)
     assert [case.id for case in kept] == sorted(id for id in set(ids) - broken if ids.count(id) == 1)
     assert {problem.case for problem in problems} == set(ids) - {case.id for case in kept}
+
+
+def _killed_at_one(case: RawCase, real: Callable[[RawCase], list] = examine.examine_case) -> list:
+    if case.id == "liver_8":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(case)
+
+
+def test_a_process_that_is_killed_for_want_of_memory_is_said_with_what_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = trees.msd(tmp_path)
+    monkeypatch.setattr(examine, "examine_case", _killed_at_one)
+    with pytest.raises(MissingEnvironment, match=r"want of memory \(2 worked side by side\); use fewer --processes"):
+        prepare(trees.shipped_card(made), DataPlaces(tmp_path), processes=2)
+    monkeypatch.undo()
+    assert len(prepare(trees.shipped_card(made), DataPlaces(tmp_path), processes=1).cases) == 5
 
 
 def test_a_case_that_turns_bad_after_a_preparation_is_taken_out(tmp_path: Path) -> None:

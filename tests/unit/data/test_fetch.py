@@ -182,6 +182,17 @@ def test_a_decathlon_task_is_fetched_once_and_prepared(tmp_path: Path, shelf: Sh
     assert not (unpacked / "imagesTs").exists()
 
 
+def test_what_was_compared_while_it_was_fetched_is_not_read_again_to_be_checked(
+    tmp_path: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from clbench.data.sources import archive
+
+    card, places = _published(tmp_path / "server", shelf), DataPlaces(tmp_path / "data")
+    monkeypatch.setattr(archive, "_md5", None)
+    fetch(card, places, Silence())
+    assert len(prepare(card, places, processes=1).cases) == 5
+
+
 @pytest.mark.parametrize("edition", ["kits21", "kits23"])
 def test_images_of_kits_are_fetched_beside_the_labels_of_its_repository(
     tmp_path: Path, shelf: Shelf, edition: str

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import public_trees as trees
 from clbench.data import examine
-from clbench.data.available import manifest_digest, open_dataset, require
+from clbench.data.available import manifest_digest, prepared_datasets, require
 from clbench.data.dataset import RawCase
 from clbench.data.imaging import examine_label
 from clbench.data.manifest import differences, make_manifest, manifest_bytes, read_manifest
@@ -104,8 +104,7 @@ def test_a_dataset_that_changed_counts_as_not_prepared(tmp_path: Path, change: o
     assert callable(change)
     change(made)
     assert manifest_digest(card, places) is None
-    with pytest.raises(MissingEnvironment, match="its files changed since; run `clbench data prepare msd-liver`"):
-        open_dataset(card, places)
+    assert prepared_datasets([card], places) == {}
 
 
 def test_a_changed_card_needs_another_preparation(tmp_path: Path) -> None:
@@ -179,7 +178,7 @@ def test_require_prepares_what_lies_there_and_names_all_that_is_missing_before(t
         assert word in said
     assert "clbench data fetch msd-lung kits21" in said
     require([card, Catalogue.open().task("mini-liver")], places, Silence())
-    assert manifest_digest(card, places) == open_dataset(card, places).manifest
+    assert manifest_digest(card, places) == prepared_datasets([card], places)[card.name].manifest
 
 
 def test_kits_without_images_counts_as_missing(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import public_trees as trees
-from clbench.data.available import manifest_digest, open_dataset
+from clbench.data.available import manifest_digest, prepared_datasets
 from clbench.data.dataset import RawDataset
 from clbench.data.prepare import prepare
 from clbench.definitions.models import TaskCard
@@ -253,7 +253,7 @@ def test_what_is_prepared_is_opened_without_reading_an_image(tmp_path: Path, mon
     for path in (made.folder / "imagesTr").glob("liver_*"):
         path.chmod(0)
     monkeypatch.setattr("clbench.data.imaging.read_volume", None)
-    assert open_dataset(card, places) == dataset
+    assert prepared_datasets([card], places) == {card.name: dataset}
     assert prepare(card, places) == dataset
     assert manifest_digest(card, places) == dataset.manifest
 

@@ -30,7 +30,8 @@ def test_a_fold_of_nnunets_splits_final_json_is_read_beside_the_definition(suite
 @pytest.mark.parametrize(
     ("content", "fold", "message"),
     [
-        (None, 0, "can't be read: No such file"), ("{", 0, "is not JSON"), ("{}", 0, "must be a list of folds"),
+        (None, 0, "can't be read: No such file"), ("{", 0, "can't be read as JSON"),
+        ("{}", 0, "must be a list of folds"),
         ('[{"train": ["a"], "val": ["b"]}]', 3, "has folds 0 to 0, none numbered 3"),
         ('[{"train": ["a"]}]', 0, "fold 0: val: Field required"),
     ],

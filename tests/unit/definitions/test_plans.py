@@ -95,7 +95,7 @@ def test_a_file_that_lacks_the_configuration_is_refused_with_those_it_has(suite:
     ("content", "words"),
     [
         (None, "can't be read: No such file"),
-        ("{", "is no JSON"),
+        ("{", "can't be read as JSON"),
         ("[1]", "is no plans file of nnU-Net v2"),
         ('{"a": 1}', "is no plans file of nnU-Net v2"),
         ('{"configurations": [1]}', "is no plans file of nnU-Net v2"),

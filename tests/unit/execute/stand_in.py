@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from clbench.execute.run import available_cores
+from clbench.cores import available_cores
 from clbench.store import Store
 
 LOADED: list[int] = []

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from clbench.cores import available_cores
 from clbench.execute.engine import client_command
-from clbench.execute.run import available_cores
 from clbench.execute.warm import warm_server
 
 

@@ -13,7 +13,7 @@ from clbench.job.method import load_method
 from clbench.job.timing import _tuples, step_seconds
 from clbench.nnunet.plain import build
 from clbench.plan import PrepareSpec
-from clbench.plan.costs import BUFFERS, Step, job_cost, tabled_step
+from clbench.plan.costs import BUFFERS, CASE_SECONDS, PATCHES_IN_IMAGE, Step, job_cost, tabled_step
 from clbench.plan.network import Network
 from clbench.run import Places
 
@@ -38,6 +38,36 @@ def test_a_stage_of_seven_organs_costs_its_steps_times_its_method_and_its_predic
         predictions = 24 * 27 * 8 / 6  # 12 cases of two tasks, 27 tiles, 8 mirrorings, a sixth of a step each
         slow, fast = (job_cost(job, data, network, step).seconds for step in (long, short))
         assert slow - fast == pytest.approx(0.1 * (iterations * factor + predictions))
+
+
+TRANSFER = """
+name: held-out
+version: 1
+title: Every case of two tasks, and a sample of a third, none of which is here
+scenario: task-incremental
+sequence: [msd-spleen, msd-colon]
+sample: {fold: all, train: 12, val: 4, seed: 0}
+backbone: {configuration: 3d_fullres}
+budget: {epochs: 1}
+protocols: {continual: {baselines: [finetune]}, transfer: {targets: [msd-liver], from: [finetune]}}
+seeds: [0]
+"""
+
+
+def test_without_data_a_targets_sample_and_every_case_of_the_sequence_are_counted(tmp_path: Path):
+    (tmp_path / "held-out.yaml").write_text(TRANSFER)
+    plan = Places((), tmp_path, data=tmp_path).plan(str(tmp_path / "held-out.yaml"))
+    network, data = Network.nominal(), PrepareSpec.model_validate(plan.jobs[0].spec)
+    assert not data.splits
+    learnt = {task: data.tasks[task].cases for task in ("msd-spleen", "msd-colon")}
+    assert data.counts == {"msd-liver": (12, 4), **{task: (cases, 0) for task, cases in learnt.items()}}
+    free = Step(0.0, "", False)
+    stages = {job.title: job_cost(job, data, network, free).seconds for job in plan.jobs[1:]}
+    transfers = {title for title in stages if "msd-liver" in title}
+    assert len(transfers) == 2
+    assert stages == {title: 4 * CASE_SECONDS if title in transfers else 0.0 for title in stages}
+    used = 12 + 4 + sum(learnt.values())
+    assert job_cost(plan.jobs[0], data, network, free).disk == used * PATCHES_IN_IMAGE * network.voxels * 5
 
 
 def test_the_disk_that_is_foretold_is_what_a_finished_training_takes(laboratory):

@@ -20,6 +20,8 @@ from clbench.errors import MissingEnvironment
 UNNEEDED = ("imagesTs",)
 """Folders that hold no labelled case."""
 CHUNK = 2**22
+MD5 = "md5"
+"""What a checksum is remembered as."""
 
 
 def unpacked(source: MsdSource, archive: Path, places: DataPlaces, telling: Telling) -> Path:
@@ -55,15 +57,20 @@ def check_md5(file: Path, expected: str, memory: Memory, advance: Advance) -> No
     Raises:
         MissingEnvironment: it has other bytes.
     """
-    found = memory.recall([file], "md5")
+    found = memory.recall([file], MD5)
     if found is None:
         found = _md5(file, advance)
-        memory.keep([file], found, "md5")
+        keep_md5(file, found, memory)
     if found != expected:
         raise MissingEnvironment(
             f"{file}: has MD5 {found}, and {expected} was published; the file is damaged or another one. "
             "Remove it and fetch it again"
         )
+
+
+def keep_md5(file: Path, found: str, memory: Memory) -> None:
+    """Remember the checksum of a file whose bytes were read, so that ``check_md5`` need not."""
+    memory.keep([file], found, MD5)
 
 
 def _md5(file: Path, advance: Advance) -> str:

@@ -10,12 +10,11 @@ from typing import Any
 from clbench.data.dataset import RawCase
 from clbench.data.problems import CaseProblem
 from clbench.data.sources.tree import Tree, dataset_name, ending_of, gathered, stem_of
-from clbench.definitions.described import read_description, said_by
+from clbench.definitions.described import listed_cases, read_description, said_by
 from clbench.definitions.places import DataPlaces
 from clbench.definitions.sources import DatalistSource
 from clbench.errors import MissingEnvironment
 
-LISTS = ("training", "validation")
 NUMBER = 500
 
 
@@ -32,7 +31,7 @@ def tree(source: DatalistSource, file: Path) -> Tree:
         MissingEnvironment: the file is no such list.
     """
     found = read_description(file)
-    listed = [(f"{key}[{i}]", entry) for key in LISTS for i, entry in enumerate(found.get(key) or ())]
+    listed = listed_cases(found)
     if not listed:
         raise MissingEnvironment(f"{file}: must list cases as `training` or `validation`")
     root = (file.parent / Path(source.root or "").expanduser()).absolute()

@@ -15,6 +15,10 @@ CHUNK = 2**16
 """Bytes that are lost, at most, when a connection breaks."""
 TIMEOUT = 60.0
 """Seconds without a byte after which a connection counts as broken."""
+ATTEMPTS = 5
+"""How often in a row it tries without getting a byte."""
+PAUSE = 2.0
+"""Seconds between attempts."""
 
 
 class ResumingDownloader:
@@ -23,14 +27,10 @@ class ResumingDownloader:
     Args:
         part: where it keeps what it got.
         advance: told how many bytes are there, and of how many.
-        attempts: how often in a row it tries without getting a byte.
-        pause: seconds between attempts.
     """
 
-    def __init__(
-        self, part: Path, advance: Callable[[int, int], None], attempts: int = 5, pause: float = 2.0
-    ) -> None:
-        self.part, self.advance, self.attempts, self.pause = part, advance, attempts, pause
+    def __init__(self, part: Path, advance: Callable[[int, int], None]) -> None:
+        self.part, self.advance = part, advance
 
     def __call__(self, url: str, output_file: str | os.PathLike[str], pooch: Any, check_only: bool = False) -> None:
         """Download ``url``, then give the whole file to ``output_file``.
@@ -48,9 +48,9 @@ class ResumingDownloader:
                 break
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
                 failures = 0 if self._size() > before else failures + 1
-                if failures >= self.attempts:
+                if failures >= ATTEMPTS:
                     raise self._broken(url, str(error)) from error
-                time.sleep(self.pause)
+                time.sleep(PAUSE)
             except requests.RequestException as error:
                 raise self._broken(url, str(error)) from error
         os.replace(self.part, output_file)

@@ -33,6 +33,11 @@ def _has_labels(folder: Path, label: str) -> bool:
         return any(CASE.fullmatch(entry.name) and (folder / entry.name / label).is_file() for entry in entries)
 
 
+def has_images(source: KitsSource, folder: Path) -> bool:
+    """Whether any image was brought beside the labels, which are all that the repository has."""
+    return any((case / IMAGE).is_file() for case in case_folders(folder))
+
+
 def tree(source: KitsSource, folder: Path) -> Tree:
     """The cases that have a folder."""
     label = LABELS[source.kind]

@@ -13,8 +13,10 @@ from typing import Any
 
 from clbench.data.dataset import RawCase
 from clbench.data.problems import CaseProblem
+from clbench.data.sources.archive import unpacked
 from clbench.data.sources.tree import Tree, dataset_name, gathered, stem_of
-from clbench.definitions.described import foreground, read_description
+from clbench.data.telling import Telling
+from clbench.definitions.described import read_description, said_by
 from clbench.definitions.places import DataPlaces
 from clbench.definitions.sources import MsdSource
 from clbench.errors import MissingEnvironment
@@ -25,8 +27,8 @@ DESCRIPTION = "dataset.json"
 def locate(source: MsdSource, places: DataPlaces) -> Path | None:
     """The unpacked folder, or else the tar, wherever it lies in the data folder."""
     name = source.folder
-    unpacked = places.find(lambda folder: folder.name == name and (folder / "imagesTr").is_dir())
-    return unpacked or archive(source, places)
+    folder = places.find(lambda folder: folder.name == name and (folder / "imagesTr").is_dir())
+    return folder or archive(source, places)
 
 
 def archive(source: MsdSource, places: DataPlaces) -> Path | None:
@@ -36,6 +38,15 @@ def archive(source: MsdSource, places: DataPlaces) -> Path | None:
     if folder is None and (places.downloads / tar).is_file():
         folder = places.downloads
     return folder / tar if folder else None
+
+
+def unpack(source: MsdSource, place: Path, places: DataPlaces, telling: Telling) -> Path:
+    """The folder itself, or what is in the tar.
+
+    Raises:
+        MissingEnvironment: the tar is not the published file, is broken, leads out of its folder, or does not fit.
+    """
+    return unpacked(source, place, places, telling) if place.is_file() else place
 
 
 def tree(source: MsdSource, folder: Path) -> Tree:
@@ -50,11 +61,11 @@ def tree(source: MsdSource, folder: Path) -> Tree:
     if not isinstance(listed, list) or not listed:
         raise MissingEnvironment(f"{file}: must list the cases as `training`; is the dataset whole?")
     cases, problems = gathered(_entries(folder, listed))
-    channels = tuple((found.get("modality") or {}).values())
-    labels = foreground(found["labels"], file) if "labels" in found else None
+    said = said_by(found, file)
+    channels = tuple(map(str, said["modality"])) if "modality" in said else None
     return Tree(
-        folder, dataset_name(source.folder, 500), tuple(cases), tuple(problems), labels, channels or None,
-        descriptions=(file,),
+        folder, dataset_name(source.folder, 500), tuple(cases), tuple(problems),
+        said.get("original_labels"), channels, descriptions=(file,),
     )  # fmt: skip
 
 

@@ -7,12 +7,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from clbench.data.dataset import RawCase
 from clbench.data.problems import CaseProblem
 from clbench.data.sources.tree import Tree, dataset_name, gathered, visible
-from clbench.definitions.described import read_description, said_by
+from clbench.definitions.described import has_regions, read_description, said_by
 from clbench.definitions.places import DataPlaces
 from clbench.definitions.sources import NnunetSource
 from clbench.errors import MissingEnvironment
@@ -22,7 +22,7 @@ CHANNEL = re.compile(r"(.+)_(\d{4})")
 
 def locate(source: NnunetSource, places: DataPlaces) -> Path | None:
     """The dataset's folder, in the user's own folders of raw datasets or in the data folder."""
-    return places.nnunet(source.dataset, "Dataset" if source.kind == "nnunet" else "Task")
+    return places.nnunet(source.dataset, source.prefix)
 
 
 def tree(source: NnunetSource, folder: Path) -> Tree:
@@ -37,13 +37,11 @@ def tree(source: NnunetSource, folder: Path) -> Tree:
     ending = _ending(found, file) if second else ".nii.gz"
     channels = _channels(found, file, "channel_names" if second else "modality")
     listed = found.get("dataset") if second else None
-    entries = _listed(folder, listed) if isinstance(listed, dict) else _found(folder, ending, len(channels))
+    entries = _listed(file, listed) if isinstance(listed, dict) else _found(folder, ending, len(channels))
     cases, problems = gathered(entries)
-    labels = found.get("labels", {})
-    regions = "ignore" in labels or any(isinstance(value, list) for value in labels.values())
     return Tree(
         folder, folder.name if second else dataset_name(folder.name, 500), tuple(cases), tuple(problems),
-        None if regions else said_by(found, file).get("original_labels"), channels, ending,
+        None if has_regions(found.get("labels")) else said_by(found, file).get("original_labels"), channels, ending,
         found.get("overwrite_image_reader_writer"), in_place=second, descriptions=(file,),
     )  # fmt: skip
 
@@ -62,14 +60,23 @@ def _channels(found: Mapping[str, Any], file: Path, key: str) -> tuple[str, ...]
     return tuple(str(name) for name in channels.values())
 
 
-def _listed(folder: Path, listed: Mapping[str, Any]) -> Iterator[tuple[RawCase, list[CaseProblem]]]:
+def _listed(file: Path, listed: Mapping[str, Any]) -> Iterator[tuple[RawCase, list[CaseProblem]]]:
     """The cases of a ``dataset.json`` that names their files."""
 
     def path(text: str) -> Path:
-        return Path(os.path.abspath(folder / os.path.expandvars(text)))
+        return Path(os.path.abspath(file.parent / os.path.expandvars(text)))
 
     for id, entry in listed.items():
-        yield RawCase(id, tuple(path(image) for image in entry["images"]), path(entry["label"])), []
+        images, label = (entry.get("images"), entry.get("label")) if isinstance(entry, dict) else (None, None)
+        if _are_paths(images) and isinstance(label, str):
+            yield RawCase(id, tuple(map(path, images)), path(label)), []
+        else:
+            problem = CaseProblem(id, file, "must have images, a list of paths, and a label, a path")
+            yield RawCase(id, (), file.parent), [problem]
+
+
+def _are_paths(images: Any) -> TypeGuard[list[str]]:
+    return isinstance(images, list) and bool(images) and all(isinstance(image, str) for image in images)
 
 
 def _found(folder: Path, ending: str, channels: int) -> Iterator[tuple[RawCase, list[CaseProblem]]]:
