@@ -15,6 +15,7 @@ from clbench.definitions.catalogue import Catalogue
 from clbench.definitions.places import DataPlaces
 from clbench.definitions.resolve import resolve
 from clbench.disk import make_folder, writing_to
+from clbench.drift.read import read_drift
 from clbench.errors import ClbenchError, CorruptArtifact, MissingEnvironment
 from clbench.execute.lock import hold
 from clbench.execute.run import Outcome, carry_out
@@ -148,13 +149,15 @@ def report(plan: Plan, folder: Path, command: str | None = None) -> Summary:
     summary = summarise(
         benchmark_info(plan.resolved), collected.rows, collected.records, collected.missing, collected.monitored
     )
+    drift, maps = read_drift(folder, plan)
+    summary = summary.model_copy(update={"drift": drift})
     origin = provenance(plan, store, command) if command else _last_provenance(plan, folder, store)
     with writing_to(folder):
         write_rows(folder / ROWS, collected.rows)
         _write_monitored(folder / MONITORED, collected.monitored)
         write_parquet(folder / PARQUET, collected.rows)
         whole = write_report(folder, summary, origin)
-        write_page(folder, whole, collected.rows, page_pictures(_gallery(plan, store, collected)))
+        write_page(folder, whole, collected.rows, page_pictures(_gallery(plan, store, collected)), maps)
     return summary
 
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "status": ("runs", "Say how far a run is."),
     "report": ("runs", "Write a run's tables again and print them."),
     "pictures": ("pictures", "Draw cases with what each baseline predicts after every stage."),
+    "drift": ("drift", "Measure how far each task's representations drift while later ones are learnt."),
     "compare": ("compare", "Hold a run against a reference: reproduced, drifted, inconclusive or missing."),
     "reproduce": ("compare", "Run benchmarks and hold each against its published reference."),
     "reference": ("compare", "Keep what a run measured as a reference."),

@@ -10,6 +10,7 @@ from typing import Any
 from clbench.report.account_tables import missing_table
 from clbench.report.comparison_tables import ranking_table
 from clbench.report.dice_tables import final_table, stage_table
+from clbench.report.drift_tables import SECTION as DRIFT
 from clbench.report.label_tables import transfer_label_tables
 from clbench.report.render import HOLE, TERMINAL_WIDTH, markdown, terminal
 from clbench.report.table import Table, several_orders, stamped
@@ -26,7 +27,8 @@ _SEVERAL_SEEDS = (
 
 def report_page(summary: Summary) -> str:
     """The whole report as a Markdown page."""
-    parts = [_head(summary), _reach(summary), *_sections(summary), _provenance(summary), _reproduce(summary)]
+    sections = [*_sections(summary), _no_drift(summary)]
+    parts = [_head(summary), _reach(summary), *sections, _provenance(summary), _reproduce(summary)]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
@@ -135,6 +137,12 @@ def _reach(summary: Summary) -> str:
 def _sections(summary: Summary) -> list[str]:
     sections = groupby(all_tables(summary), key=lambda table: table.section)
     return [_section(title, list(members)) for title, members in sections]
+
+
+def _no_drift(summary: Summary) -> str:
+    """Why there is no table of drift; it says itself what is missing of it."""
+    words = "" if summary.drift.points else summary.drift.words
+    return f"## {DRIFT}\n\n{words}" if words else ""
 
 
 def _section(title: str, tables: Sequence[Table]) -> str:

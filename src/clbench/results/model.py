@@ -132,6 +132,36 @@ class MonitorPoint(Model):
     """Mean Dice of the task's validation cases on the preprocessed grid."""
 
 
+PARTS = ("encoder", "bottleneck", "decoder")
+"""The encoder's stages but the last, the last, and the decoder's."""
+
+
+class DriftPoint(Model):
+    """How much of a task's representation a later network has kept."""
+
+    baseline: str
+    """Name of the baseline."""
+    order: int
+    """Which order of the tasks, from 1."""
+    stage: int
+    """The later stage, from 2."""
+    task: str
+    """Whose voxels are represented."""
+    layer: str
+    """``encoder.N`` or ``decoder.N`` as nnU-Net counts them, or one of ``PARTS``: the mean over its layers."""
+    cka: Stat
+    """Linear CKA with the network right after the task's own stage."""
+
+
+class Drift(Model):
+    """Drift of the trunk's representations, where `clbench drift` has measured it."""
+
+    points: tuple[DriftPoint, ...] = ()
+    """Every later stage, layers in the order in which an image passes them; none where nothing is measured."""
+    words: str = ""
+    """What is not measured, and how to get it."""
+
+
 class TransferPoint(Model):
     """One point of a learning curve on a held-out task."""
 
@@ -323,6 +353,8 @@ class Summary(Model):
     """Distances of surfaces at the end, of every baseline; none where they were not asked for."""
     monitor: tuple[MonitorPoint, ...] = ()
     """Dice within stages; none where they were not monitored."""
+    drift: Drift = Drift()
+    """Drift of representations."""
     passport: tuple[PassportLine, ...] = ()
     """Every published variant of the metrics of continual learning; empty where no stage was measured."""
     case_metrics: tuple[CaseMetric, ...] = ()

@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from clbench.report.document import flat, limits, seeds_words
+from clbench.report.drift_tables import SECTION as DRIFT
 from clbench.report.figures.drawing import Drawn
 from clbench.report.page.cells import ShownTable, shown, shown_table
 from clbench.report.page.links import of_metric
@@ -100,6 +101,7 @@ def _parts(summary: Summary, figures: Sequence[Drawn], pictures: Pictures) -> li
         *([Part("Forgetting", "forgetting", figures=forgetting)] if forgetting else []),
         *_picture_parts(pictures),
         *(_table_part(title, members, summary, _drawings(figures, title)) for title, members in sections),
+        *_drift_part(summary),
         Part("Provenance", "provenance", entries=tuple(flat(summary.provenance))),
         Part("Reproduce", "reproduce", command=command, words="The same command goes on with a run that stopped."),
     ]
@@ -111,6 +113,12 @@ def _table_part(title: str, members: Iterable[Table], summary: Summary, figures:
         title, title.lower().replace(" ", "-"), figures=figures,
         maps=tables if maps else (), tables=() if maps else tables,
     )  # fmt: skip
+
+
+def _drift_part(summary: Summary) -> list[Part]:
+    """Why drift is not shown; its table says itself what is missing of it."""
+    words = "" if summary.drift.points else summary.drift.words
+    return [Part(DRIFT, "representation-drift", words=words)] if words else []
 
 
 def _picture_parts(pictures: Pictures) -> list[Part]:
