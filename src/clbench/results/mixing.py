@@ -12,7 +12,8 @@ def apart(one: BenchmarkInfo, other: BenchmarkInfo) -> str:
     models that were chosen by the reported cases beside models that were not.
     """
     if one.name == other.name and one.version != other.version:
-        return f"version {one.version} and version {other.version} of {one.name} mean different things"
+        low, high = sorted((one.version, other.version))
+        return f"numbers of version {low} and version {high} of {one.name} mean different things"
     if one.subset_of and _shrinks_the_same(one, other):
         return f"{one.name} v{one.version} is {one.subset_of.words}"
     if other.subset_of and _shrinks_the_same(other, one):
