@@ -1,4 +1,4 @@
-"""runs: several runs in one table; what can't be read is a hole with its reason, what must not be mixed is refused."""
+"""Several runs in one table: what can't be read is a hole with its reason, what must not be mixed is refused."""
 
 from __future__ import annotations
 
