@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def provenance(plan: Plan, store: Store, command: str) -> dict[str, Any]:
         "command": command,
         "clbench": __version__,
         "revision": revision(),
+        "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
         "libraries": library_versions(),
         "machine": machine(),

@@ -38,6 +38,7 @@ def terminal_report(summary: Summary) -> str:
     sequence = () if info.whole else (final_table(summary), ranking_table(summary), stage_table(summary))
     shown = [*sequence, *transfer_tables(summary), *transfer_label_tables(summary), missing_table(summary)]
     head = f"{info.title}\n{info.name} v{info.version} · {seeds_words(info.seeds)}\n"
+    head += "".join(f"{line}\n" for line in textwrap.wrap(subset_words(info), TERMINAL_WIDTH))
     if several_orders(summary):
         head += "".join(f"order {number}: {words}\n" for number, words in _numbered_orders(info))
     sentences = [textwrap.fill(text, TERMINAL_WIDTH) for text in limits(summary)]
@@ -57,6 +58,11 @@ def limits(summary: Summary) -> list[str]:
     if summary.missing:
         sentences.append(f"{HOLE}: a result is missing; the list of missing results says why.")
     return [*sentences, _excluded_sentence(summary), *summary.benchmark.caveats]
+
+
+def subset_words(info: BenchmarkInfo) -> str:
+    """The sentence that says of which larger definition this is a part; empty where it is a whole one."""
+    return f"SUBSET: this is {info.subset_of.words}." if info.subset_of else ""
 
 
 def seeds_words(seeds: Sequence[int]) -> str:
@@ -105,6 +111,7 @@ def _head(summary: Summary) -> str:
         "",
         f"Benchmark `{info.name}`, version {info.version}, {seeds_words(info.seeds)}.",
         "",
+        *([f"**{subset_words(info)}**", ""] if info.subset_of else []),
         "## What was run",
         "",
         *_order_lines(info),

@@ -103,6 +103,12 @@ def check_rows(info: BenchmarkInfo, rows: Sequence[Row]) -> None:
             found, wanted = (", ".join(sorted(map(str, group))) for group in (strange, values))
             report = f"a report of {info.name} v{info.version}"
             raise ClbenchError(f"rows of {column} {found} in {report}, which shows {wanted} only")
+    if strange_marks := {row.subset_of for row in rows} - {info.mark}:
+        found, wanted = (mark and f"of a subset of {mark}" for mark in (sorted(strange_marks)[0], info.mark))
+        raise ClbenchError(
+            f"rows {found or 'without a mark'} in a report of {info.name} v{info.version}, "
+            f"which shows rows {wanted or 'of no subset'} only"
+        )
     unordered = {row.protocol for row in rows if row.order > 1 and row.protocol not in STAGED}
     if unordered:
         raise ClbenchError(f"rows of a further order of {', '.join(sorted(unordered))}, which is run without one")

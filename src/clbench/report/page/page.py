@@ -10,7 +10,7 @@ from importlib.resources import files
 from itertools import groupby
 from typing import Any
 
-from clbench.report.document import flat, limits, seeds_words
+from clbench.report.document import flat, limits, seeds_words, subset_words
 from clbench.report.drift_tables import SECTION as DRIFT
 from clbench.report.figures.drawing import Drawn
 from clbench.report.page.cells import ShownTable, shown, shown_table
@@ -84,7 +84,8 @@ def _page(
     info = summary.benchmark
     return {
         "name": info.name, "title": info.title, "version": info.version, "seeds": seeds_words(info.seeds),
-        "orders": info.orders, "targets": ", ".join(info.targets), "compared": compared(summary),
+        "orders": info.orders, "targets": ", ".join(info.targets), "subset": subset_words(info),
+        "compared": compared(summary),
         "verdict": verdict, "limits": limits(summary), "overview": _overview(summary),
         "parts": _parts(summary, figures, pictures),
         "footer": "Every measurement is in rows.csv, every number in summary.json, every table in tables/ and every "
