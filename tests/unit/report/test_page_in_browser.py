@@ -192,7 +192,8 @@ def test_drift_has_its_figures_and_a_line_of_its_table_for_each_part_of_the_netw
     titles = [title.text for title in section.find_elements(By.CSS_SELECTOR, "figure h3")]
     assert titles == [
         "How much of each task's representation is left", "Which layers drift",
-        "Features of the bottleneck after the last stage", "Features of the decoder's last stage after the last stage",
+        "Features of the bottleneck after the last stage",
+        "Features of the decoder's last stage after the last stage",
     ]  # fmt: skip
     assert all(svg.rect["height"] > 100 for svg in section.find_elements(By.CSS_SELECTOR, "svg"))
     lines = section.find_elements(By.CSS_SELECTOR, 'tbody tr[data-baseline="finetune"]')
