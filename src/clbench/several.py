@@ -11,8 +11,9 @@ from clbench.errors import ClbenchError, MissingEnvironment
 from clbench.references import read_run_summary
 from clbench.report.runs_table import Looked
 from clbench.report.write import SUMMARY
+from clbench.results.account_model import Missing
 from clbench.results.mixing import apart
-from clbench.results.model import Missing, Summary
+from clbench.results.model import Summary
 from clbench.run import PLAN
 
 

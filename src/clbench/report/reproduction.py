@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 
 from tabulate import tabulate
 
-from clbench.results.model import Interval
 from clbench.results.reproduction import Finding, Reproduction
+from clbench.results.stat import Interval
 
 HEADERS = ("baseline", "number", "verdict", "difference", "bounds", "reason")
 

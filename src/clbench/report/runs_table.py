@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from clbench.report.table import Cell, Table, stamped
-from clbench.results.model import BaselineSummary, Stat, Summary
+from clbench.results.model import BaselineSummary, Summary
 from clbench.results.records import BenchmarkInfo
+from clbench.results.stat import Stat
 
 NOTE = (
     "Final Dice is the mean over all tasks at the end with its 95 % interval, BWT the mean change of the earlier "

@@ -13,10 +13,11 @@ from clbench.errors import ClbenchError
 from clbench.results.gate import Sample, non_inferior
 from clbench.results.matrix import case_dice, diagonal
 from clbench.results.mixing import apart
-from clbench.results.model import Interval, Model, Summary
+from clbench.results.model import Summary
 from clbench.results.records import STAGED, BenchmarkInfo
 from clbench.results.rows import COLUMNS, Row
 from clbench.results.scores import ByReplicate, by_place, by_replicate
+from clbench.results.stat import Interval, Model
 from clbench.results.transfer import by_setting
 
 Outcome = Literal["reproduced", "drifted", "inconclusive", "missing"]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from clbench.report.figures.drawing import INK, Drawn, legend, looks, panels
 from clbench.report.figures.labels import Box, beside_points
 from clbench.report.table import order_words, slug_of, staged, stamped
-from clbench.results.model import BaselineSummary, Stat, Summary
+from clbench.results.model import BaselineSummary, Summary
 from clbench.results.records import RESERVED
+from clbench.results.stat import Stat
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

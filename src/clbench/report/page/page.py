@@ -19,9 +19,10 @@ from clbench.report.page.pictures import NO_PICTURES, Picture, Pictures
 from clbench.report.page.verdict import compared
 from clbench.report.table import Table, stamped, stamps_of
 from clbench.report.tables import all_tables
-from clbench.results.model import BaselineSummary, Stat, Summary
+from clbench.results.model import BaselineSummary, Summary
 from clbench.results.records import RESERVED
 from clbench.results.rows import COLUMNS, Row
+from clbench.results.stat import Stat
 
 MOST_BYTES = 3_000_000
 """Packed rows beyond this stay in ``rows.csv`` alone, so that a page is never over 5 MB."""
