@@ -40,7 +40,7 @@ class Chain:
 
 
 def chains_of(plan: Plan, baselines: Collection[str] = (), seed: int | None = None) -> list[Chain]:
-    """The sequences of a plan that have a later stage.
+    """The sequences of a plan that have a later stage; none where no case is held out that could be looked at.
 
     Args:
         plan: the run's.
@@ -49,6 +49,8 @@ def chains_of(plan: Plan, baselines: Collection[str] = (), seed: int | None = No
     """
     assert plan.resolved is not None
     orders = plan.resolved.benchmark.all_orders
+    if plan.resolved.benchmark.sample.fold == "all":
+        return []
     found: dict[tuple[str, int, int], list[Use]] = defaultdict(list)
     for use in plan.uses:
         wanted = (not baselines or use.baseline in baselines) and seed in (None, use.seed)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+
 from clbench.drift.chains import Chain
 from clbench.errors import CorruptArtifact
 from clbench.identity import package_files, sources_digest
@@ -94,8 +96,9 @@ class Measured:
         layers = list(features[self.chain.tasks[0]])
         bottleneck = [layer for layer in layers if layer.startswith("encoder")][-1]
         for layer in (bottleneck, layers[-1]):
-            for place in embedded({task: features[task][layer] for task in self.chain.tasks}):
-                yield layer, *place
+            by_task = {task: features[task][layer] for task in self.chain.tasks}
+            if all(np.isfinite(values).all() for values in by_task.values()):  # a diverged network has no map
+                yield from ((layer, *place) for place in embedded(by_task))
 
     def _of(self, stage: int) -> Any:
         """By task, the features of the network after a stage."""
