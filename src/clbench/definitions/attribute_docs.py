@@ -16,21 +16,18 @@ Docs = Mapping[str, Mapping[str, str]]
 
 
 def schema_of(model: type[BaseModel], mode: Literal["validation", "serialization"]) -> dict[str, Any]:
-    """The JSON Schema of a model, whose parts are of its own package or of the definitions'.
+    """The JSON Schema of a model.
 
     Args:
         model: the model.
         mode: of what is read into it, or of what is written from it.
     """
     schema = model.model_json_schema(mode=mode)
-    docs = {**_docs(_package(__name__)), **_docs(_package(model.__module__))}
+    # A summary holds parts of definitions.
+    docs = {**_docs(__package__), **_docs(model.__module__.rpartition(".")[0])}
     for name, part in {model.__name__: schema, **schema.get("$defs", {})}.items():
         _describe(part, docs.get(name, {}))
     return {"$schema": DIALECT, **schema}
-
-
-def _package(module: str) -> str:
-    return module.rpartition(".")[0]
 
 
 def _describe(part: dict[str, Any], docs: Mapping[str, str]) -> None:
