@@ -11,10 +11,10 @@ from typing import Literal
 import click
 from rich.console import Console
 
+from clbench.cli.backend import backend_options
 from clbench.cli.options import (
     PATH,
     data_option,
-    jobs_option,
     json_option,
     out_option,
     seeds_option,
@@ -24,6 +24,7 @@ from clbench.cli.options import (
 from clbench.cli.runs import run_words
 from clbench.definitions.catalogue import Catalogue
 from clbench.errors import ClbenchError, MissingEnvironment
+from clbench.execute.backends import Backend
 from clbench.references import keep, read_measured, shipped_references
 from clbench.report.reproduction import junit, markdown, text
 from clbench.results.reproduction import Reproduction, reproduction
@@ -102,17 +103,17 @@ class Attempt:
 @store_option
 @data_option
 @seeds_option
-@jobs_option
+@backend_options
 def reproduce_command(
     benchmarks: tuple[str, ...], everything: bool, strict: bool, margin: float, suites: tuple[Path, ...],
-    store: Path, data: Path | None, seeds: tuple[int, ...], jobs: int | None,
+    store: Path, data: Path | None, seeds: tuple[int, ...], backend: Backend,
 ) -> None:  # fmt: skip
     """Run each BENCHMARK, write its report and hold it against its published reference.
 
     Without a name: all that have a reference. Exit code 1 if one is not reproduced, 3 if a job failed.
     """
     names = benchmarks or (Catalogue.open(suites).names("benchmark") if everything else _published())
-    attempts = [_attempt(name, Places(suites, store, data=data), margin, seeds, jobs) for name in names]
+    attempts = [_attempt(name, Places(suites, store, data=data), margin, seeds, backend) for name in names]
     width = max(map(len, names), default=0)
     click.echo("\n" + "\n".join(f"{one.benchmark:{width}}  {one.words}" for one in attempts))
     sys.exit(_exit_code(attempts, strict))
@@ -123,14 +124,14 @@ def _published() -> Sequence[str]:
     return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
-def _attempt(name: str, places: Places, margin: float, seeds: tuple[int, ...], jobs: int | None) -> Attempt:
+def _attempt(name: str, places: Places, margin: float, seeds: tuple[int, ...], backend: Backend) -> Attempt:
     try:
         plan = places.plan(name, seeds, ready=True)
     except MissingEnvironment as error:
         return Attempt(name, f"not run: {str(error).splitlines()[0]}", error.exit_code, complete=False)
     assert plan.resolved is not None
     folder = places.run_folder(plan)
-    outcome, _ = run(plan, folder, jobs, Console(stderr=True), run_words(name, places.suites, seeds))
+    outcome, _ = run(plan, folder, backend, Console(stderr=True), run_words(name, places.suites, seeds))
     if outcome.interrupted is not None:
         sys.exit(outcome.exit_code)
     if outcome.exit_code:

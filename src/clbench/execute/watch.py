@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,8 @@ class Watch:
             self.running[job] = Running(now)
             return None
         begun = self.running.pop(job, Running(now)).started
-        self.failed[job] = self._failure(job, begun, now - begun)
+        elsewhere = [Path(name) for name in event.get("logs", ())]
+        self.failed[job] = self._failure(job, begun, now - begun, *_words(event), elsewhere=elsewhere)
         return job
 
     def _finish(self, job: str) -> None:
@@ -95,10 +96,15 @@ class Watch:
         else:
             self.failed[job] = self._failure(job, begun, took, "it ended without leaving a result")
 
-    def _failure(self, job: str, begun: float, took: float, *remarks: str) -> Failure:
+    def _failure(
+        self, job: str, begun: float, took: float, *remarks: str, elsewhere: Sequence[Path] = ()
+    ) -> Failure:
+        """What the job wrote last, or else what was written about it ``elsewhere``."""
         log = self.store.job(job).log
         said = last_lines(log) if _modified(log) >= begun else []
-        said += remarks
+        if elsewhere and not said:
+            log, said = elsewhere[0], last_lines(elsewhere[0])
+        said = [*remarks, *said] if elsewhere else [*said, *remarks]
         said += [line for line in last_lines(self.engine_log, None) if line.startswith(f"{job}: ")]
         if not said:
             log, said = self.engine_log, last_lines(self.engine_log)
@@ -115,6 +121,12 @@ class Watch:
             if line.endswith(b"\n"):
                 self._offset += len(line)
                 yield json.loads(line)
+
+
+def _words(event: dict[str, Any]) -> list[str]:
+    """What a cluster's scheduler says of a job that failed, without advice that its users don't need."""
+    words = str(event.get("said") or "").partition("For further error details")[0].strip()
+    return [words] if words else []
 
 
 def _progress(path: Path, before: Running) -> Running:
