@@ -17,8 +17,8 @@ OURS = {
     "--export": "", "--comment": "", "--signal": "stop_seconds", "-p": "partition", "--partition": "partition",
     "-A": "account", "--account": "account", "-t": "longest_hours", "--time": "longest_hours",
     "--mem": "memory_gb", "--mem-per-cpu": "memory_gb", "-c": "cores", "--cpus-per-task": "cores", "-n": "",
-    "--ntasks": "", "-N": "", "--nodes": "", "-G": "gpus", "--gpus": "gpus", "--gres": "gpus", "-a": "", "--array": "",
-    "-q": "qos", "--qos": "qos", "-C": "constraint", "--constraint": "constraint",
+    "--ntasks": "", "-N": "", "--nodes": "", "-G": "gpus", "--gpus": "gpus", "--gres": "gpus", "-a": "",
+    "--array": "", "-q": "qos", "--qos": "qos", "-C": "constraint", "--constraint": "constraint",
 }  # fmt: skip
 """Options of sbatch that are not for ``extra``, and the key that says the same, if there is one."""
 

@@ -60,7 +60,7 @@ class Backend(ABC):
     def needs(self, plan: Plan) -> dict[str, Needs]:
         """What each job of a plan is given here."""
 
-    def sweep(self, name: str) -> None:
+    def sweep(self, name: str) -> None:  # noqa: B027 most places have nothing to do
         """End the jobs that an attempt at a run left behind, where they can outlive it."""
 
 

@@ -79,9 +79,10 @@ def engine(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run Snakemake over a prepared folder until the block ends; then nothing of it is left running."""
     backend.sweep(folder.name)
+    command = _snakemake(folder, backend.flags(folder.name, log.parent))
     with open(log, "ab") as output:
         process = subprocess.Popen(
-            _snakemake(folder, backend.flags(folder.name, log.parent)), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             env=_environment(folder, warm), process_group=0, preexec_fn=bound_to_me(),
         )  # fmt: skip
     try:

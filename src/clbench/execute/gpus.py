@@ -28,7 +28,7 @@ def usable_gpus(wanted: Sequence[str] = ()) -> tuple[str, ...]:
     """
     found = visible(listed()) if torch_knows_cuda() else {}
     if wanted and not found:
-        raise MissingEnvironment(f"--gpus {','.join(wanted)}: there is no GPU here that torch could use: {_why_none()}")
+        raise MissingEnvironment(f"--gpus {','.join(wanted)}: no GPU here that torch could use: {_why_none()}")
     for name in wanted:
         if name not in found:
             raise ClbenchError(f"--gpus: there is no GPU {name!r} here; there are {', '.join(found)}")

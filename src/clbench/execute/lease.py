@@ -19,7 +19,7 @@ from clbench.errors import MissingEnvironment
 VARIABLE = "CLBENCH_LEASE"
 """What a job may lease, in its environment; a job without it takes whatever torch sees."""
 LEASES = Path("/tmp") / f"clbench-gpus-{os.geteuid()}"
-"""Where the locks of a user lie on a machine: in no folder that a variable could move, so that all runs meet there."""
+"""Where the locks of a user lie on a machine; no variable moves them, so that all runs meet there."""
 GLANCE = 0.2
 """Seconds between two tries."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,8 +84,8 @@ class Watch:
             self.running[job] = Running(now)
             return None
         begun = self.running.pop(job, Running(now)).started
-        elsewhere = [Path(name) for name in event.get("logs", ())]
-        self.failed[job] = self._failure(job, begun, now - begun, *_words(event), elsewhere=elsewhere)
+        outside = [Path(name) for name in event.get("logs", ())]
+        self.failed[job] = self._failure(job, begun, now - begun, *from_outside(event, outside), outside=outside)
         return job
 
     def _finish(self, job: str) -> None:
@@ -97,14 +98,14 @@ class Watch:
             self.failed[job] = self._failure(job, begun, took, "it ended without leaving a result")
 
     def _failure(
-        self, job: str, begun: float, took: float, *remarks: str, elsewhere: Sequence[Path] = ()
+        self, job: str, begun: float, took: float, *remarks: str, outside: Sequence[Path] = ()
     ) -> Failure:
-        """What the job wrote last, or else what was written about it ``elsewhere``."""
+        """What the job wrote last, or else what was written about it ``outside``."""
         log = self.store.job(job).log
         said = last_lines(log) if _modified(log) >= begun else []
-        if elsewhere and not said:
-            log, said = elsewhere[0], last_lines(elsewhere[0])
-        said = [*remarks, *said] if elsewhere else [*said, *remarks]
+        if outside and not said:
+            log, said = outside[0], last_lines(outside[0])
+        said += remarks
         said += [line for line in last_lines(self.engine_log, None) if line.startswith(f"{job}: ")]
         if not said:
             log, said = self.engine_log, last_lines(self.engine_log)
@@ -123,10 +124,13 @@ class Watch:
                 yield json.loads(line)
 
 
-def _words(event: dict[str, Any]) -> list[str]:
-    """What a cluster's scheduler says of a job that failed, without advice that its users don't need."""
-    words = str(event.get("said") or "").partition("For further error details")[0].strip()
-    return [words] if words else []
+def from_outside(event: dict[str, Any], logs: Sequence[Path]) -> list[str]:
+    """What a cluster says of a job that failed, where it says more than that the job failed."""
+    words = re.split("For further error|Detailed failure reason|\\n +sbatch call", str(event.get("said") or ""))[0]
+    told = words.strip().splitlines() if "'FAILED'" not in words else []
+    written = "\n".join(line for log in logs for line in last_lines(log, None))
+    signals = re.findall(r"died with <Signals\.(\w+)", written)
+    return told + [f"the job's process died of {signal}" for signal in signals]
 
 
 def _progress(path: Path, before: Running) -> Running:

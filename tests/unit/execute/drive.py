@@ -1,4 +1,4 @@
-"""A program that carries a plan out the way ``clbench run`` does: ``drive.py PLAN STORE RUN_FOLDER JOBS LEASES GPU…``."""
+"""Carries a plan out the way ``clbench run`` does: ``drive.py PLAN STORE RUN_FOLDER JOBS LEASES GPU…``."""
 
 from __future__ import annotations
 

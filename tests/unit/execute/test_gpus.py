@@ -168,7 +168,7 @@ def test_a_torch_without_cuda_uses_no_gpu_and_says_so_if_one_is_asked_for(tmp_pa
     (tmp_path / "torch/version.py").write_text("cuda: Optional[str] = None\n")
 
     assert gpus.usable_gpus() == ()
-    with pytest.raises(MissingEnvironment, match="--gpus 0: .* built without CUDA"):
+    with pytest.raises(MissingEnvironment, match=r"--gpus 0: .* built without CUDA"):
         gpus.usable_gpus(("0",))
 
 
