@@ -97,9 +97,7 @@ class Watch:
         else:
             self.failed[job] = self._failure(job, begun, took, "it ended without leaving a result")
 
-    def _failure(
-        self, job: str, begun: float, took: float, *remarks: str, outside: Sequence[Path] = ()
-    ) -> Failure:
+    def _failure(self, job: str, begun: float, took: float, *remarks: str, outside: Sequence[Path] = ()) -> Failure:
         """What the job wrote last, or else what was written about it ``outside``."""
         log = self.store.job(job).log
         said = last_lines(log) if _modified(log) >= begun else []

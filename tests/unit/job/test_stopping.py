@@ -42,5 +42,3 @@ def test_a_job_that_nobody_asks_runs_to_its_end(tmp_path: Path) -> None:
     done = _run(tmp_path, "let")
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "goes on\n", "")
-
-
