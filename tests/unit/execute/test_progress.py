@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from clbench.execute.backends import Local
 from clbench.execute.engine import EngineFolder
 from clbench.execute.progress import HEARTBEAT, Lines, Screen, Status, duration
 from clbench.execute.watch import Watch
@@ -21,7 +22,7 @@ class Stage:
 
     def __init__(self, scene: Any) -> None:
         self.folder = EngineFolder.of(scene.store, scene.run_folder)
-        self.folder.prepare(scene.jobs, ["true"], 2)
+        self.folder.prepare(scene.jobs, ["true"], Local(jobs=2).needs(scene.plan))
         (self.folder.path / "tickets").mkdir()
         self.scene = scene
         self.watch = Watch(scene.jobs, scene.store, self.folder, scene.run_folder / "engine.log")
