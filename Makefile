@@ -7,7 +7,7 @@ BENCHMARK ?= mini-organs
 DOCKER ?= docker
 IMAGE  ?= clbench
 
-.PHONY: benchmark setup test test-container image check bench bench-methods bench-report gallery report clean help
+.PHONY: benchmark setup test test-container test-slurm image check bench bench-methods bench-report gallery report clean help
 .DEFAULT_GOAL := help
 
 benchmark: setup  ## environment, run BENCHMARK (mini-organs), print its report
@@ -38,6 +38,10 @@ image:  ## the container image IMAGE (clbench), on BASE_IMAGE if that is set
 test-container: setup  ## build the image under an engine of its own and run it (root, apt; minutes)
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/python -m pytest -rs --durations=8 tests/container/test_*.py
+
+test-slurm: setup  ## start a Slurm of the tests' own on this machine and run a benchmark on it (root, apt; minutes)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[slurm]'
+	$(BIN)/python -m pytest -rs --durations=8 tests/slurm/test_*.py
 
 bench: setup  ## CPU time of a training step, side by side with bare PyTorch
 	$(BIN)/python -m pytest tests/bench/test_training_step.py $(TIMED) --benchmark-group-by=param

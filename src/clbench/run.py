@@ -17,6 +17,7 @@ from clbench.definitions.resolve import resolve
 from clbench.disk import make_folder, writing_to
 from clbench.drift.read import read_drift
 from clbench.errors import ClbenchError, CorruptArtifact, MissingEnvironment
+from clbench.execute.backends import Backend
 from clbench.execute.lock import hold
 from clbench.execute.run import Outcome, carry_out
 from clbench.job import is_done
@@ -86,13 +87,13 @@ class Places:
         return self.out or Path("reports") / plan.resolved.benchmark.name
 
 
-def run(plan: Plan, folder: Path, jobs: int | None, console: Console, command: str) -> tuple[Outcome, Summary]:
+def run(plan: Plan, folder: Path, backend: Backend, console: Console, command: str) -> tuple[Outcome, Summary]:
     """Carry a plan out and write its report, of what is finished if not all is.
 
     Args:
         plan: what to do.
         folder: the run's folder.
-        jobs: jobs side by side; None for one per core.
+        backend: where the jobs run.
         console: where progress is shown.
         command: what repeats the run, for the report.
 
@@ -107,7 +108,7 @@ def run(plan: Plan, folder: Path, jobs: int | None, console: Console, command: s
         with writing_to(folder):
             write_atomic(folder / PLAN, plan.model_dump_json(indent=1).encode())
         done = finished(plan, store, console)
-        outcome = carry_out(folder / PLAN, plan, done, store, folder, jobs, console)
+        outcome = carry_out(folder / PLAN, plan, done, store, folder, backend, console)
         return outcome, report(plan, folder, command)
 
 

@@ -50,13 +50,6 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")(command)
 
 
-def jobs_option(command: F) -> F:
-    """``--jobs``."""
-    return click.option(
-        "--jobs", type=click.IntRange(min=1), help="Jobs side by side.  [default: one per core]"
-    )(command)  # fmt: skip
-
-
 def seeds_option(command: F) -> F:
     """``--seeds``."""
     return click.option(

@@ -10,11 +10,13 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from clbench.cli.backend import backend_options
 from clbench.cli.compare import junit_option, margin_option, markdown_option
-from clbench.cli.options import PATH, data_option, jobs_option, seeds_option, store_option, suite_option
+from clbench.cli.options import PATH, data_option, seeds_option, store_option, suite_option
 from clbench.cli.runs import run_words
 from clbench.definitions.catalogue import Catalogue
 from clbench.errors import ClbenchError, MissingEnvironment
+from clbench.execute.backends import Backend
 from clbench.references import find_reference, named_references, read_measured
 from clbench.report.reproduction import (
     junit,
@@ -54,7 +56,7 @@ class Asked:
     margin: float
     reference: Path | None
     seeds: tuple[int, ...]
-    jobs: int | None
+    backend: Backend
 
 
 @click.command("reproduce")
@@ -70,11 +72,11 @@ class Asked:
 @store_option
 @data_option
 @seeds_option
-@jobs_option
+@backend_options
 def reproduce_command(
     benchmarks: tuple[str, ...], everything: bool, strict: bool, reference: Path | None, margin: float,
     markdown_file: Path | None, junit_file: Path | None, suites: tuple[Path, ...], store: Path, data: Path | None,
-    seeds: tuple[int, ...], jobs: int | None,
+    seeds: tuple[int, ...], backend: Backend,
 ) -> None:  # fmt: skip
     """Run each BENCHMARK, write its report and hold it against its reference.
 
@@ -83,7 +85,7 @@ def reproduce_command(
     if reference and len(benchmarks) != 1:
         raise click.UsageError("--reference is of one benchmark; name that one alone")
     names = benchmarks or (Catalogue.open(suites).names("benchmark") if everything else named_references(suites))
-    asked = Asked(Places(suites, store, data=data), margin, reference, seeds, jobs)
+    asked = Asked(Places(suites, store, data=data), margin, reference, seeds, backend)
     attempts = [_attempt(name, asked) for name in names]
     width = max(map(len, names), default=0)
     click.echo("\n" + "\n".join(f"{one.benchmark:{width}}  {one.words}" for one in attempts))
@@ -99,7 +101,9 @@ def _attempt(name: str, asked: Asked) -> Attempt:
         return Attempt(name, f"not run: {str(error).splitlines()[0]}", error.exit_code, complete=False)
     assert plan.resolved is not None
     folder, benchmark = places.run_folder(plan), plan.resolved.benchmark.name
-    outcome, _ = run(plan, folder, asked.jobs, Console(stderr=True), run_words(name, places.suites, asked.seeds))
+    outcome, _ = run(
+        plan, folder, asked.backend, Console(stderr=True), run_words(name, places.suites, asked.seeds)
+    )
     if outcome.interrupted is not None:
         sys.exit(outcome.exit_code)
     if outcome.exit_code:

@@ -10,10 +10,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from clbench.cli.backend import backend_options
 from clbench.cli.options import (
     PATH,
     data_option,
-    jobs_option,
     json_option,
     out_option,
     seeds_option,
@@ -22,6 +22,7 @@ from clbench.cli.options import (
 )
 from clbench.cli.planning import duration
 from clbench.errors import ClbenchError
+from clbench.execute.backends import Backend
 from clbench.execute.run import Outcome
 from clbench.execute.watch import last_lines
 from clbench.report.document import terminal_report
@@ -39,10 +40,10 @@ RUN = click.argument("run_folder", metavar="RUN", type=PATH)
 @out_option
 @data_option
 @seeds_option
-@jobs_option
+@backend_options
 def run_command(
     benchmark: str, suites: tuple[Path, ...], store: Path, out: Path | None, data: Path | None,
-    seeds: tuple[int, ...], jobs: int | None,
+    seeds: tuple[int, ...], backend: Backend,
 ) -> None:
     """Run BENCHMARK, or go on with it, and write its report.
 
@@ -52,7 +53,7 @@ def run_command(
     plan = places.plan(benchmark, seeds, ready=True)
     folder = places.run_folder(plan)
     console = Console(stderr=True)
-    outcome, summary = run(plan, folder, jobs, console, run_words(benchmark, suites, seeds))
+    outcome, summary = run(plan, folder, backend, console, run_words(benchmark, suites, seeds))
     if outcome.interrupted is None:
         _print_report(summary, folder)
     if outcome.failed:

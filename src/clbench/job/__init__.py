@@ -10,6 +10,7 @@ from pathlib import Path
 
 from clbench.disk import last_straw, writing_to
 from clbench.errors import ClbenchError, CorruptArtifact
+from clbench.job.stopping import heed
 from clbench.plan import Job, Plan
 from clbench.plan.code import code_of
 from clbench.store import JobFolder, Json, Store
@@ -46,6 +47,7 @@ def main(plan_path: str, job_id: str) -> int:
     plan = Plan.model_validate_json(Path(plan_path).read_bytes())
     job, store = plan.job(job_id), Store(Path(plan.store))
     folder = store.job(job_id)
+    heed()
     with folder.lock():
         _log_to(folder)
         try:
