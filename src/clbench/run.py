@@ -23,6 +23,7 @@ from clbench.pictures.gallery import Gallery
 from clbench.pictures.page import page_pictures
 from clbench.plan import Plan
 from clbench.plan.expand import make_plan
+from clbench.plan.trust import require_trusted
 from clbench.provenance import provenance
 from clbench.report.page.write import write_page
 from clbench.report.write import SUMMARY, read_summary, write_report
@@ -59,19 +60,25 @@ class Places:
         """Where the datasets of tasks are looked for."""
         return DataPlaces.default(self.data)
 
-    def plan(self, benchmark: str, seeds: tuple[int, ...] = (), ready: bool = False) -> Plan:
+    def plan(
+        self, benchmark: str, seeds: tuple[int, ...] = (), ready: bool = False, trust: bool | None = None
+    ) -> Plan:
         """Resolve and plan a benchmark.
 
         Args:
             benchmark: its name, or the path of its file.
             seeds: instead of the definition's own; none for those.
             ready: whether it is to be run: then every dataset must be here, and is prepared first if it is not yet.
+            trust: whether methods from suites may be run; None if none will be.
 
         Raises:
             DefinitionError: something is wrong with the definition or what it names.
+            Untrusted: it has methods from suites that may not be run.
             MissingEnvironment: a dataset is not here, and is needed to run the benchmark or to complete a card.
         """
         resolved = resolve(benchmark, Catalogue.open(self.suites, self.datasets))
+        if trust is not None:
+            require_trusted((variant.method_file for variant in resolved.baselines), trust)
         if seeds:
             changed = resolved.benchmark.model_copy(update={"seeds": seeds})
             resolved = resolved.model_copy(update={"benchmark": changed})
@@ -85,8 +92,12 @@ class Places:
         return self.out or Path("reports") / plan.resolved.benchmark.name
 
 
-def run(plan: Plan, folder: Path, jobs: int | None, console: Console, command: str) -> tuple[Outcome, Summary]:
+def run(
+    plan: Plan, folder: Path, jobs: int | None, console: Console, command: str, trust: bool = False
+) -> tuple[Outcome, Summary]:
     """Carry a plan out and write its report, of what is finished if not all is.
+
+    The jobs of the plan are not asked about trust again; each refuses a method whose source has changed since.
 
     Args:
         plan: what to do.
@@ -94,11 +105,14 @@ def run(plan: Plan, folder: Path, jobs: int | None, console: Console, command: s
         jobs: jobs side by side; None for one per core.
         console: where progress is shown.
         command: what repeats the run, for the report.
+        trust: whether methods from suites may be run.
 
     Raises:
+        Untrusted: there are some, and they may not.
         MissingEnvironment: data, disk space or write permission is missing.
     """
     assert plan.resolved is not None
+    require_trusted((job.method_file for job in plan.jobs), trust)
     store = Store(Path(plan.store))
     _require_starts(plan, store)
     with hold(folder, console=console):

@@ -20,6 +20,7 @@ from clbench.cli.options import (
     seeds_option,
     store_option,
     suite_option,
+    trust_option,
 )
 from clbench.cli.runs import run_words
 from clbench.definitions.catalogue import Catalogue
@@ -99,20 +100,21 @@ class Attempt:
 @click.option("--strict", is_flag=True, help="What could not be run or judged is a failure too.")
 @margin_option
 @suite_option
+@trust_option
 @store_option
 @data_option
 @seeds_option
 @jobs_option
 def reproduce_command(
     benchmarks: tuple[str, ...], everything: bool, strict: bool, margin: float, suites: tuple[Path, ...],
-    store: Path, data: Path | None, seeds: tuple[int, ...], jobs: int | None,
+    trust: bool, store: Path, data: Path | None, seeds: tuple[int, ...], jobs: int | None,
 ) -> None:  # fmt: skip
     """Run each BENCHMARK, write its report and hold it against its published reference.
 
     Without a name: all that have a reference. Exit code 1 if one is not reproduced, 3 if a job failed.
     """
     names = benchmarks or (Catalogue.open(suites).names("benchmark") if everything else _published())
-    attempts = [_attempt(name, Places(suites, store, data=data), margin, seeds, jobs) for name in names]
+    attempts = [_attempt(name, Places(suites, store, data=data), margin, seeds, jobs, trust) for name in names]
     width = max(map(len, names), default=0)
     click.echo("\n" + "\n".join(f"{one.benchmark:{width}}  {one.words}" for one in attempts))
     sys.exit(_exit_code(attempts, strict))
@@ -123,14 +125,17 @@ def _published() -> Sequence[str]:
     return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
-def _attempt(name: str, places: Places, margin: float, seeds: tuple[int, ...], jobs: int | None) -> Attempt:
+def _attempt(
+    name: str, places: Places, margin: float, seeds: tuple[int, ...], jobs: int | None, trust: bool
+) -> Attempt:
     try:
-        plan = places.plan(name, seeds, ready=True)
+        plan = places.plan(name, seeds, ready=True, trust=trust)
     except MissingEnvironment as error:
         return Attempt(name, f"not run: {str(error).splitlines()[0]}", error.exit_code, complete=False)
     assert plan.resolved is not None
     folder = places.run_folder(plan)
-    outcome, _ = run(plan, folder, jobs, Console(stderr=True), run_words(name, places.suites, seeds))
+    words = run_words(name, places.suites, seeds, trust)
+    outcome, _ = run(plan, folder, jobs, Console(stderr=True), words, trust)
     if outcome.interrupted is not None:
         sys.exit(outcome.exit_code)
     if outcome.exit_code:
