@@ -46,7 +46,7 @@ class Sandbox:
 
     def complaint(self, reader: ModuleType, data: bytes) -> str | None:
         """What is wrong with how a reader takes an input, in one line that names it; None if nothing is."""
-        self._empty()
+        self.fresh()
         self._watching, start = True, time.process_time()
         try:
             reader.read(data, self.folder)
@@ -65,10 +65,12 @@ class Sandbox:
         """Delete the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _empty(self) -> None:
+    def fresh(self) -> Path:
+        """The folder, with nothing in it."""
         self.trespasses.clear()
         for entry in os.scandir(self.folder):
             shutil.rmtree(entry) if entry.is_dir(follow_symlinks=False) else os.unlink(entry)
+        return self.folder
 
     def _watch(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self._watching:

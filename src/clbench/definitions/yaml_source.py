@@ -164,6 +164,8 @@ class _Reader:
             self._open.pop()
 
     def _content(self, node: yaml.Node, path: KeyPath) -> Any:
+        if isinstance(node, yaml.CollectionNode) and node.tag not in (_TAG + "map", _TAG + "seq"):
+            return self._refuse(node, path, f"the tag {node.tag} is not allowed; write a plain value")
         if isinstance(node, yaml.MappingNode):
             return {key: self._child(child, (*path, key), line) for key, child, line in self._items(node, path)}
         if isinstance(node, yaml.SequenceNode):

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+from nibabel import imageglobals
 
 from clbench.data.imaging import examine_image, examine_label
+
+imageglobals.logger.setLevel("CRITICAL")  # it tells what it mends in a header, which here are thousands
 
 
 def seeds() -> Iterable[bytes]:
