@@ -11,8 +11,10 @@ from clbench.errors import MissingEnvironment
 from clbench.report.write import SUMMARY, read_summary
 from clbench.results.reproduction import Measured
 from clbench.results.rows import read_rows, write_rows
-from clbench.store import write_atomic
+from clbench.store import check_files, describe_files, read_sealed, write_atomic, write_sealed
 
+CHECKSUMS = "checksums.json"
+"""Of a run's summary and rows, or a reference's; older ones have none."""
 ROWS = ("rows.csv", "rows.csv.gz")
 
 
@@ -26,7 +28,9 @@ def read_measured(folder: Path) -> Measured:
 
     Raises:
         MissingEnvironment: the folder holds neither, or one that this version can't read.
+        CorruptArtifact: a file is not as it was written.
     """
+    _require_whole(folder)
     try:
         summary = read_summary(folder / SUMMARY)
     except OSError:
@@ -41,6 +45,24 @@ def read_measured(folder: Path) -> Measured:
     return Measured(summary, read_rows(rows))
 
 
+def seal(folder: Path) -> None:
+    """Keep the checksums of what ``read_measured`` reads of a run or a reference."""
+    names = [name for name in (SUMMARY, *ROWS) if (folder / name).is_file()]
+    write_sealed(folder / CHECKSUMS, {"files": describe_files(folder, names)})
+
+
+def _require_whole(folder: Path) -> None:
+    """Compare with the checksums, if there are any.
+
+    Raises:
+        CorruptArtifact: a file, or the list of checksums itself, is not as it was written.
+    """
+    try:
+        check_files(folder, read_sealed(folder / CHECKSUMS).get("files", {}))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+
+
 def _remedy(folder: Path) -> str:
     """What makes the summary of a folder anew: a run's from its plan and results, a reference only from its run."""
     if (folder / ROWS[1]).is_file():
@@ -52,3 +74,4 @@ def keep(measured: Measured, folder: Path) -> None:
     """Write a reference: the summary, and the rows compressed."""
     write_rows(folder / ROWS[1], measured.rows)
     write_atomic(folder / SUMMARY, (measured.summary.model_dump_json(indent=1) + "\n").encode("utf-8"))
+    seal(folder)

@@ -23,8 +23,10 @@ from clbench.pictures.gallery import Gallery
 from clbench.pictures.page import page_pictures
 from clbench.plan import Plan
 from clbench.plan.expand import make_plan
+from clbench.plan.sealed import plan_bytes, plan_from
 from clbench.plan.trust import require_trusted
 from clbench.provenance import provenance
+from clbench.references import seal
 from clbench.report.page.write import write_page
 from clbench.report.write import SUMMARY, read_summary, write_report
 from clbench.results.model import Summary
@@ -118,7 +120,7 @@ def run(
     with hold(folder, console=console):
         make_folder(store.root / "jobs")
         with writing_to(folder):
-            write_atomic(folder / PLAN, plan.model_dump_json(indent=1).encode())
+            write_atomic(folder / PLAN, plan_bytes(plan))
         done = finished(plan, store, console)
         outcome = carry_out(folder / PLAN, plan, done, store, folder, jobs, console)
         return outcome, report(plan, folder, command)
@@ -168,6 +170,7 @@ def report(plan: Plan, folder: Path, command: str | None = None) -> Summary:
         _write_monitored(folder / MONITORED, collected.monitored)
         write_parquet(folder / PARQUET, collected.rows)
         whole = write_report(folder, summary, origin)
+        seal(folder)
         write_page(folder, whole, collected.rows, page_pictures(_gallery(plan, store, collected)))
     return summary
 
@@ -234,7 +237,7 @@ def read_plan_file(path: Path) -> Plan:
         MissingEnvironment: there is no such file, or no plan of this version in it.
     """
     try:
-        return Plan.model_validate_json(path.read_bytes())
+        return plan_from(path.read_bytes())
     except OSError as error:
         raise MissingEnvironment(f"{path}: {error.strerror}; `clbench run` writes it into its folder") from None
     except ValueError:
