@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from clbench.definitions.catalogue import shipped_root
-from clbench.errors import MissingEnvironment
+from clbench.errors import CorruptArtifact, MissingEnvironment
 from clbench.report.write import SUMMARY, read_summary
 from clbench.results.reproduction import Measured
 from clbench.results.rows import read_rows, write_rows
@@ -27,8 +27,8 @@ def read_measured(folder: Path) -> Measured:
     """A run, or a reference.
 
     Raises:
-        MissingEnvironment: the folder holds neither, or one that this version can't read.
-        CorruptArtifact: a file is not as it was written.
+        MissingEnvironment: the folder holds neither, one that this version can't read, or one that is not as it was
+            written.
     """
     _require_whole(folder)
     try:
@@ -55,12 +55,14 @@ def _require_whole(folder: Path) -> None:
     """Compare with the checksums, if there are any.
 
     Raises:
-        CorruptArtifact: a file, or the list of checksums itself, is not as it was written.
+        MissingEnvironment: a file, or the list of checksums itself, is not as it was written.
     """
     try:
         check_files(folder, read_sealed(folder / CHECKSUMS).get("files", {}))
     except (FileNotFoundError, NotADirectoryError):
         return
+    except CorruptArtifact as error:
+        raise MissingEnvironment(f"{error}; {_remedy(folder)}") from None
 
 
 def _remedy(folder: Path) -> str:

@@ -179,7 +179,8 @@ class JobFolder:
             try:
                 check_files(self.path, content["files"])
             except (KeyError, TypeError, AttributeError) as error:
-                raise CorruptArtifact(self.path / f"{document}.json", "does not say which files it vouches for") from error
+                reason = "does not say which files it vouches for"
+                raise CorruptArtifact(self.path / f"{document}.json", reason) from error
         return content
 
     def forget(self, document: str) -> None:

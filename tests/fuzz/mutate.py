@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 
 ODD: list[Any] = [
-    None, True, False, 0, -1, 1, 2**31, 2**63, -(2**70), 10**400, 0.5, -0.0, 1e308, float("nan"), float("inf"), "", " ",
-    "x", "0", "1e9", "../../x", "/x", "\0", "\n", "a\u2028b", "\ud800", "x" * 5000, [], {}, [[]], [None], {"": None},
-    {"x": {}}, list(range(50)),
+    None, True, False, 0, -1, 1, 2**31, 2**63, -(2**70), 10**400, 0.5, -0.0, 1e308, float("nan"), float("inf"), "",
+    " ", "x", "0", "1e9", "../../x", "/x", "\0", "\n", "a\u2028b", "\ud800", "x" * 5000, [], {}, [[]], [None],
+    {"": None}, {"x": {}}, list(range(50)),
 ]  # fmt: skip
 """What stands where something else should."""
 

@@ -1,5 +1,7 @@
-"""Whatever a file holds, its reader ends with what the file says or with an error of clbench's own, and writes nothing
-outside its folder; ``make fuzz`` asks the same of many more inputs, guided by coverage."""
+"""Whatever a file holds, its reader takes it or ends with an error of clbench's own, and writes nothing elsewhere.
+
+``make fuzz`` asks the same of many more inputs, guided by coverage.
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import pickle
 import tarfile
 import zipfile
@@ -91,7 +90,7 @@ def test_a_checkpoint_that_unpacks_to_more_than_it_is_is_refused_unread(tmp_path
             packed.writestr(entry.filename, plain.read(entry), zipfile.ZIP_DEFLATED)
     assert (tmp_path / "x.pth").stat().st_size < 10**5
 
-    with pytest.raises(ClbenchError, match="unpacks to 40.* bytes, more than it is"):
+    with pytest.raises(ClbenchError, match=r"unpacks to 40\d+ bytes, more than it is"):
         read_trunk(tmp_path / "x.pth")
 
 
@@ -179,10 +178,14 @@ LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
     ("text", "said"),
     [
         pytest.param("a: " + "[" * (DEPTH + 1), f":1: is nested deeper than {DEPTH} lists and mappings", id="deep"),
-        pytest.param("a: " + "[" * 10**6, ":1: is nested deeper than 50 lists and mappings", id="deeper than the stack"),
+        pytest.param(
+            "a: " + "[" * 10**6, ":1: is nested deeper than 50 lists and mappings", id="deeper"
+        ),
         pytest.param(LAUGHS, f"has more than {VALUES:,} values, with those that aliases repeat", id="aliases"),
         pytest.param("a: " + "x" * SIZE, ": is larger than 1 MiB", id="large"),
-        pytest.param("a: !!python/object/apply:os.getcwd []", "os.getcwd is not allowed; write a plain value", id="a call"),
+        pytest.param(
+            "a: !!python/object/apply:os.getcwd []", "os.getcwd is not allowed; write", id="a call"
+        ),
     ],
 )
 def test_a_definition_that_is_no_definition_is_refused_whatever_it_would_cost_to_read(

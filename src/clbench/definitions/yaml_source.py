@@ -133,7 +133,8 @@ def _require_shallow(file: Path, text: str) -> None:
     for event in yaml.parse(text, Loader=_CoreLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEPTH:
-            raise _error(file, event.start_mark.line + 1, f"is nested deeper than {DEPTH} lists and mappings")
+            line = event.start_mark.line + 1 if event.start_mark else None
+            raise _error(file, line, f"is nested deeper than {DEPTH} lists and mappings")
 
 
 def _error(file: Path, line: int | None, message: str) -> DefinitionError:

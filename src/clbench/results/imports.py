@@ -193,7 +193,7 @@ def _cases(file: Path) -> list[float | None]:
     try:
         cases = json.loads(file.read_text(encoding="utf-8"))["metric_per_case"]
         return [_of_case(case["metrics"]) for case in cases]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ClbenchError(f"{file}: no summary of nnU-Net's evaluation ({type(error).__name__}: {error})") from None
 
 

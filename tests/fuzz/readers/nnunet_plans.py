@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from clbench.definitions.plan_choice import NEEDED
 from clbench.definitions.catalogue import Catalogue
+from clbench.definitions.plan_choice import NEEDED
 from clbench.definitions.resolve import resolve
 from clbench.plan.expand import make_plan
 
@@ -29,7 +29,7 @@ def seeds() -> Iterable[bytes]:
                         "n_conv_per_stage_decoder": [2, 2]},
     }  # fmt: skip
     configuration = {"patch_size": [16, 16, 16], "batch_size": 2, "spacing": [12, 12, 12], "architecture": network}
-    yield json.dumps({**dict.fromkeys(NEEDED, [0, 1, 2]), "configurations": {"3d_fullres": configuration}}).encode()
+    yield json.dumps({**{key: [0, 1, 2] for key in NEEDED}, "configurations": {"3d_fullres": configuration}}).encode()
 
 
 def read(data: bytes, folder: Path) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from clbench.store import JobFolder, digest
 
-
 SHA256 = hashlib.sha256(b"x").hexdigest()
 
 

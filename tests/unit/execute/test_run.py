@@ -200,7 +200,7 @@ def test_nothing_is_left_in_the_engines_folder_or_running_after_a_run(scene: Any
 
 
 def test_no_module_of_the_working_folder_takes_the_engines_place(
-    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scene: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene.add("a")
     folder = tmp_path / "strangers"
