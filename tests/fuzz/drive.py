@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("reader", choices=names())
     parser.add_argument("--runs", type=int, default=50_000)
     parser.add_argument("--seconds", type=int, default=0, help="At most; 0 for as long as it takes.")
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path(".fuzz"))
     asked = parser.parse_args()
     with atheris.instrument_imports(include=["clbench"]):
@@ -45,7 +46,7 @@ def main() -> None:
     corpus = _seeded(folder / "corpus", chosen)
     words = [
         sys.argv[0], str(corpus), f"-runs={asked.runs}", f"-max_total_time={asked.seconds}", f"-timeout={HANG}",
-        f"-rss_limit_mb={MEMORY}", f"-artifact_prefix={folder}/", "-max_len=16384", "-print_final_stats=1", "-seed=1",
+        f"-rss_limit_mb={MEMORY}", f"-artifact_prefix={folder}/", "-max_len=16384", "-print_final_stats=1", f"-seed={asked.seed}",
     ]  # fmt: skip
     atheris.Setup(words, _one_input(chosen, folder), custom_mutator=_mutate)
     atheris.Fuzz()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tarfile
 from collections.abc import Iterator
 
 import pytest
@@ -20,12 +21,18 @@ def _json(**content: object) -> bytes:
     return json.dumps(content).encode()
 
 
+def _header(**extended: str) -> bytes:
+    """An entry of a tar, and nothing behind it."""
+    entry = tarfile.TarInfo("Task03_Liver/a")
+    entry.pax_headers = extended
+    return entry.tobuf(tarfile.PAX_FORMAT)
+
+
 FINDINGS = {
-    "a checksum in a compressed tar that does not fit": ("archive", gzip.compress(bytes(2048))[:-8] + b"\1" * 8),
-    "a name in a tar with a zero in it": ("archive", b"Task03_Liver/a\0b".ljust(512, b"\0")),
+    "a checksum in a compressed tar that does not fit": ("archive", gzip.compress(_header())[:-8] + b"\1" * 8),
+    "a name in a tar with a zero in it": ("archive", _header(path="Task03_Liver/a\0b")),
     "a task's name longer than a file's": ("benchmark", b"name: x\nextends: ci\nsequence: [" + LONG.encode() + b"]"),
-    "a task's name with a zero in it": ("benchmark", b'name: x\nextends: ci\nsequence: ["a\\0"]'),
-    "lists without end in a definition": ("benchmark", b"a: " + b"[" * 16000),
+    "lists without end in a definition": ("benchmark", b"a: " + b"[" * 40_000),
     "a file's name that is too long, in a datalist": ("datalist", _json(training=[{"image": LONG, "label": "b"}])),
     "a label that is no finite number": ("nnunet_dataset", b'{"labels": {"a": Infinity}}'),
     "a manifest whose cases have no checksums": ("manifest", _json(**MANIFEST, cases={"case": CASE})),
@@ -37,7 +44,9 @@ FINDINGS = {
     "a score too large for a number": (
         "evaluations", _json(metric_per_case=[{"metrics": {"1": {"Dice": 10**400}}}]),
     ),
-    "a checkpoint that ends in its header": ("checkpoint", b"PK\3\4"),
+    "scores whose sum is too large for a number": (
+        "evaluations", _json(metric_per_case=[{"metrics": {"1": {"Dice": 1e308}}}] * 3),
+    ),
     "a checkpoint whose pickle takes from nothing": ("checkpoint", b"\x80\x02a."),
 }  # fmt: skip
 
