@@ -8,14 +8,16 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from clbench.definitions.catalogue import shipped_root
-from clbench.errors import ClbenchError, MissingEnvironment
+from clbench.errors import ClbenchError, CorruptArtifact, MissingEnvironment
 from clbench.report.write import SUMMARY, read_summary
 from clbench.results.model import Summary
 from clbench.results.records import BenchmarkInfo
 from clbench.results.reproduction import Measured
 from clbench.results.rows import read_rows, write_rows
-from clbench.store import write_atomic
+from clbench.store import check_files, describe_files, read_sealed, write_atomic, write_sealed
 
+CHECKSUMS = "checksums.json"
+"""Of a run's summary and rows, or a reference's; older ones have none."""
 ROWS = ("rows.csv", "rows.csv.gz")
 
 
@@ -28,8 +30,10 @@ def read_measured(folder: Path) -> Measured:
     """A run, or a reference.
 
     Raises:
-        MissingEnvironment: the folder holds neither, or one that this version can't read.
+        MissingEnvironment: the folder holds neither, one that this version can't read, or one that is not as it was
+            written.
     """
+    _require_whole(folder)
     summary = read_run_summary(folder)
     rows = next((folder / name for name in ROWS if (folder / name).is_file()), folder / ROWS[0])
     return Measured(summary, read_rows(rows))
@@ -82,6 +86,26 @@ def _require_own(info: BenchmarkInfo, folder: Path) -> None:
         )
 
 
+def seal(folder: Path) -> None:
+    """Keep the checksums of what ``read_measured`` reads of a run or a reference."""
+    names = [name for name in (SUMMARY, *ROWS) if (folder / name).is_file()]
+    write_sealed(folder / CHECKSUMS, {"files": describe_files(folder, names)})
+
+
+def _require_whole(folder: Path) -> None:
+    """Compare with the checksums, if there are any.
+
+    Raises:
+        MissingEnvironment: a file, or the list of checksums itself, is not as it was written.
+    """
+    try:
+        check_files(folder, read_sealed(folder / CHECKSUMS).get("files", {}))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except CorruptArtifact as error:
+        raise MissingEnvironment(f"{error}; {_remedy(folder)}") from None
+
+
 def _remedy(folder: Path) -> str:
     """What makes the summary of a folder anew: a run's from its plan and results, a reference only from its run."""
     if (folder / ROWS[1]).is_file():
@@ -98,3 +122,4 @@ def keep(measured: Measured, folder: Path) -> None:
     _require_own(measured.summary.benchmark, folder)
     write_rows(folder / ROWS[1], measured.rows)
     write_atomic(folder / SUMMARY, (measured.summary.model_dump_json(indent=1) + "\n").encode("utf-8"))
+    seal(folder)

@@ -82,7 +82,7 @@ def _accelerator(devices: list[str]) -> str:
     """What torch makes of the devices that the driver lists; torch is asked in a process of its own."""
     if not devices:
         return "none; training runs on the CPU, one thread a job"
-    asked = subprocess.run([sys.executable, "-c", LOOK_AT_CUDA], capture_output=True, text=True)
+    asked = subprocess.run([sys.executable, "-P", "-c", LOOK_AT_CUDA], capture_output=True, text=True)
     said = (asked.stdout.strip() or f"None|0|{asked.stderr.strip()}").split("|", 2)
     return _usable(devices, said[0], int(said[1]), said[2])
 

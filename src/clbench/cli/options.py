@@ -21,6 +21,14 @@ def suite_option(command: F) -> F:
     )(command)  # fmt: skip
 
 
+def trust_option(command: F) -> F:
+    """``--trust``."""
+    return click.option(
+        "--trust", is_flag=True,
+        help="Run the Python of the suites' methods.  [CLBENCH_TRUST names suites that need no --trust]",
+    )(command)  # fmt: skip
+
+
 def store_option(command: F) -> F:
     """``--store``."""
     return click.option(

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from clbench.cli.backend import backend_options
 from clbench.cli.compare import junit_option, margin_option, markdown_option
-from clbench.cli.options import PATH, data_option, seeds_option, store_option, suite_option
+from clbench.cli.options import PATH, data_option, seeds_option, store_option, suite_option, trust_option
 from clbench.cli.runs import run_words
 from clbench.definitions.catalogue import Catalogue
 from clbench.errors import ClbenchError, MissingEnvironment
@@ -50,6 +50,7 @@ class Asked:
     Attributes:
         reference: what the benchmark is held against; None for what is found under its name.
         seeds: instead of the definition's own; none for those.
+        trust: whether methods from suites may be run.
     """
 
     places: Places
@@ -57,6 +58,7 @@ class Asked:
     reference: Path | None
     seeds: tuple[int, ...]
     backend: Backend
+    trust: bool
 
 
 @click.command("reproduce")
@@ -69,14 +71,15 @@ class Asked:
 @markdown_option
 @junit_option
 @suite_option
+@trust_option
 @store_option
 @data_option
 @seeds_option
 @backend_options
 def reproduce_command(
     benchmarks: tuple[str, ...], everything: bool, strict: bool, reference: Path | None, margin: float,
-    markdown_file: Path | None, junit_file: Path | None, suites: tuple[Path, ...], store: Path, data: Path | None,
-    seeds: tuple[int, ...], backend: Backend,
+    markdown_file: Path | None, junit_file: Path | None, suites: tuple[Path, ...], trust: bool, store: Path,
+    data: Path | None, seeds: tuple[int, ...], backend: Backend,
 ) -> None:  # fmt: skip
     """Run each BENCHMARK, write its report and hold it against its reference.
 
@@ -85,7 +88,7 @@ def reproduce_command(
     if reference and len(benchmarks) != 1:
         raise click.UsageError("--reference is of one benchmark; name that one alone")
     names = benchmarks or (Catalogue.open(suites).names("benchmark") if everything else named_references(suites))
-    asked = Asked(Places(suites, store, data=data), margin, reference, seeds, backend)
+    asked = Asked(Places(suites, store, data=data), margin, reference, seeds, backend, trust)
     attempts = [_attempt(name, asked) for name in names]
     width = max(map(len, names), default=0)
     click.echo("\n" + "\n".join(f"{one.benchmark:{width}}  {one.words}" for one in attempts))
@@ -96,14 +99,13 @@ def reproduce_command(
 def _attempt(name: str, asked: Asked) -> Attempt:
     places = asked.places
     try:
-        plan = places.plan(name, asked.seeds, ready=True)
+        plan = places.plan(name, asked.seeds, ready=True, trust=asked.trust)
     except MissingEnvironment as error:
         return Attempt(name, f"not run: {str(error).splitlines()[0]}", error.exit_code, complete=False)
     assert plan.resolved is not None
     folder, benchmark = places.run_folder(plan), plan.resolved.benchmark.name
-    outcome, _ = run(
-        plan, folder, asked.backend, Console(stderr=True), run_words(name, places.suites, asked.seeds)
-    )
+    words = run_words(name, places.suites, asked.seeds, asked.trust)
+    outcome, _ = run(plan, folder, asked.backend, Console(stderr=True), words, asked.trust)
     if outcome.interrupted is not None:
         sys.exit(outcome.exit_code)
     if outcome.exit_code:

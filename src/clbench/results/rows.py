@@ -13,8 +13,11 @@ from operator import attrgetter
 from pathlib import Path
 
 from clbench.errors import ClbenchError, MissingEnvironment, Problem
+from clbench.inflate import inflated
 from clbench.store import write_atomic
 
+MOST = 2**30
+"""Bytes of the largest table that is read from a compressed file."""
 PROTOCOLS = ("from-scratch", "joint", "cumulative", "continual", "transfer")
 
 
@@ -107,12 +110,12 @@ def read_rows(path: Path) -> tuple[Row, ...]:
     """
     try:
         content = path.read_bytes()
-        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
+        text = (inflated(content, MOST) if path.suffix == ".gz" else content).decode("utf-8")
     except FileNotFoundError:
         raise MissingEnvironment(f"{path}: no such file; `clbench run` writes it") from None
     except UnicodeDecodeError as error:
         raise ClbenchError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
-    except (gzip.BadGzipFile, EOFError) as error:
+    except ValueError as error:
         raise ClbenchError(f"{path}: damaged ({error})") from None
     reader = csv.reader(io.StringIO(text, newline=""))
     columns = _header(path, next(reader, []))
