@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from typing import Literal
 import click
 from rich.console import Console
 
+from clbench.bundle import read_bundle, rerun_plan
+from clbench.cli.bundle import rerun_words
 from clbench.cli.options import (
     PATH,
     data_option,
@@ -24,9 +27,11 @@ from clbench.cli.options import (
 from clbench.cli.runs import run_words
 from clbench.definitions.catalogue import Catalogue
 from clbench.errors import ClbenchError, MissingEnvironment
+from clbench.execute.run import Outcome
+from clbench.provenance import environment
 from clbench.references import keep, read_measured, shipped_references
 from clbench.report.reproduction import junit, markdown, text
-from clbench.results.reproduction import Reproduction, reproduction
+from clbench.results.reproduction import Measured, Reproduction, reproduction
 from clbench.run import Places, run
 
 Mode = Literal["exact", "statistical"]
@@ -96,6 +101,8 @@ class Attempt:
 @click.command("reproduce")
 @click.argument("benchmarks", nargs=-1, metavar="[BENCHMARK]…")
 @click.option("--all", "everything", is_flag=True, help="Every benchmark whose data are there.")
+@click.option("--from", "bundle", type=PATH, metavar="BUNDLE", help="What a bundle holds, by its own definition.")
+@click.option("--trust", is_flag=True, help="Run the Python code that a bundle brings.")
 @click.option("--strict", is_flag=True, help="What could not be run or judged is a failure too.")
 @margin_option
 @suite_option
@@ -104,16 +111,22 @@ class Attempt:
 @seeds_option
 @jobs_option
 def reproduce_command(
-    benchmarks: tuple[str, ...], everything: bool, strict: bool, margin: float, suites: tuple[Path, ...],
-    store: Path, data: Path | None, seeds: tuple[int, ...], jobs: int | None,
+    benchmarks: tuple[str, ...], everything: bool, bundle: Path | None, trust: bool, strict: bool, margin: float,
+    suites: tuple[Path, ...], store: Path, data: Path | None, seeds: tuple[int, ...], jobs: int | None,
 ) -> None:  # fmt: skip
     """Run each BENCHMARK, write its report and hold it against its published reference.
 
     Without a name: all that have a reference. Exit code 1 if one is not reproduced, 3 if a job failed.
     """
-    names = benchmarks or (Catalogue.open(suites).names("benchmark") if everything else _published())
-    attempts = [_attempt(name, Places(suites, store, data=data), margin, seeds, jobs) for name in names]
-    width = max(map(len, names), default=0)
+    places = Places(suites, store, data=data)
+    if bundle is not None:
+        if benchmarks or everything or seeds:
+            raise click.UsageError("--from takes the benchmark and its seeds from the bundle; name neither beside it")
+        attempts = [_attempt_bundle(bundle, places, margin, trust, jobs)]
+    else:
+        names = benchmarks or (Catalogue.open(suites).names("benchmark") if everything else _published())
+        attempts = [_attempt(name, places, margin, seeds, jobs) for name in names]
+    width = max((len(one.benchmark) for one in attempts), default=0)
     click.echo("\n" + "\n".join(f"{one.benchmark:{width}}  {one.words}" for one in attempts))
     sys.exit(_exit_code(attempts, strict))
 
@@ -131,15 +144,36 @@ def _attempt(name: str, places: Places, margin: float, seeds: tuple[int, ...], j
     assert plan.resolved is not None
     folder = places.run_folder(plan)
     outcome, _ = run(plan, folder, jobs, Console(stderr=True), run_words(name, places.suites, seeds))
-    if outcome.interrupted is not None:
-        sys.exit(outcome.exit_code)
-    if outcome.exit_code:
-        return Attempt(name, f"{len(outcome.failed)} jobs failed", outcome.exit_code)
+    if failed := _failure(name, outcome):
+        return failed
     reference = shipped_references() / plan.resolved.benchmark.name
     if not reference.is_dir():
         return Attempt(name, f"run, and no reference to hold it against ({folder / 'report.md'})", 0, complete=False)
+    return _compared(name, folder, lambda: read_measured(reference), margin)
+
+
+def _attempt_bundle(file: Path, places: Places, margin: float, trust: bool, jobs: int | None) -> Attempt:
+    bundle = read_bundle(file)
+    name, here = bundle.header.benchmark, environment()
+    plan = rerun_plan(bundle, places, trust)
+    click.echo(rerun_words(bundle, plan, here))
+    folder = Path("reports") / f"{name}-reproduced"
+    command = shlex.join(["clbench", "reproduce", "--from", str(file), *(["--trust"] if bundle.methods else [])])
+    outcome, _ = run(plan, folder, jobs, Console(stderr=True), command)
+    if failed := _failure(name, outcome):
+        return failed
+    return _compared(name, folder, lambda: bundle.measured, margin)
+
+
+def _failure(name: str, outcome: Outcome) -> Attempt | None:
+    if outcome.interrupted is not None:
+        sys.exit(outcome.exit_code)
+    return Attempt(name, f"{len(outcome.failed)} jobs failed", outcome.exit_code) if outcome.exit_code else None
+
+
+def _compared(name: str, folder: Path, reference: Callable[[], Measured], margin: float) -> Attempt:
     try:
-        found = reproduction(read_measured(folder), read_measured(reference), margin)
+        found = reproduction(read_measured(folder), reference(), margin)
     except ClbenchError as error:
         return Attempt(name, f"not judged: {str(error).splitlines()[0]}", error.exit_code)
     click.echo(f"\n{text(found)}")
