@@ -26,6 +26,7 @@ MEMBER = re.compile(
 """Every name that a member may have."""
 LIMIT = 512 * 2**20
 """Bytes of all members together, far above any run's."""
+GZIP = b"\x1f\x8b"
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 
 
@@ -67,9 +68,9 @@ def _tar(path: Path) -> bytes:
     try:
         with gzip.open(path) as file:
             content = file.read(LIMIT + 1)
-    except gzip.BadGzipFile as error:
-        raise MissingEnvironment(f"{path} is no bundle, as `clbench bundle RUN` writes them ({error})") from None
-    except (EOFError, zlib.error) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        if path.read_bytes()[:2] != GZIP:
+            raise MissingEnvironment(f"{path} is no bundle, as `clbench bundle RUN` writes them ({error})") from None
         raise CorruptArtifact(path, f"is truncated or changed ({error}); get the bundle again") from None
     except OSError as error:
         raise MissingEnvironment(
