@@ -83,10 +83,10 @@ def require_own(*folders: Path) -> None:
         entries = (folder, *sorted(folder.iterdir()))
         wrong = next((entry for entry in entries if not os.access(entry, os.W_OK, effective_ids=True)), None)
         if wrong:
+            user, owner = os.geteuid(), wrong.stat().st_uid
             raise MissingEnvironment(
-                f"{wrong}: cannot be written by this user ({os.geteuid()}); it belongs to user {wrong.stat().st_uid}. "
-                f"Give it to yourself (sudo chown -R {os.geteuid()} {folder}), run as its owner (in a container: "
-                "--user), or choose another folder"
+                f"{wrong}: cannot be written by this user ({user}); it belongs to user {owner}. Give it to yourself "
+                f"(sudo chown -R {user} {folder}), run as user {owner} (in a container: --user), or choose another one"
             )
 
 

@@ -205,6 +205,13 @@ def test_a_setting_that_this_clbench_does_not_have_is_named_where_it_is_written(
     assert "settings.speed" in err
 
 
+def test_what_a_bundle_lacks_is_not_taken_from_the_installed_catalogue(reproduced: Any, files: Files) -> None:
+    code, _, err = reproduced({name: data for name, data in files.items() if name != "tasks/mini-liver.yaml"}, "--trust")
+
+    assert code == 2
+    assert "there is no task 'mini-liver'" in err
+
+
 def test_a_bundle_names_its_own_benchmark_and_seeds(reproduced: Any, files: Files) -> None:
     assert reproduced(files, "ci")[0] == 2
     assert reproduced(files, "--seeds", "1")[0] == 2

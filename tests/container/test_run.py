@@ -45,7 +45,7 @@ def test_doctor_finds_nothing_wrong_without_network_and_on_a_read_only_file_syst
 def test_a_run_that_was_stopped_and_whose_engine_was_killed_ends_with_the_rows_of_the_host(
     engine: Any, host: Any, measured: dict[str, str]
 ) -> None:
-    """Stopped under plain docker, then under ``clbench container run``, killed there; the fourth goes on to the end."""
+    """Stopped under plain docker, then under ``clbench container run``, killed there; the fourth comes to the end."""
     results = engine.results
     shut = (*SHUT, "-v", f"{results}:/results")
     name = engine.docker("run", "--detach", *shut, "clbench", "run", "ci").stdout.strip()
