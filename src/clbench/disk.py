@@ -86,7 +86,7 @@ def require_own(*folders: Path) -> None:
             user, owner = os.geteuid(), wrong.stat().st_uid
             raise MissingEnvironment(
                 f"{wrong}: cannot be written by this user ({user}); it belongs to user {owner}. Give it to yourself "
-                f"(sudo chown -R {user} {folder}), run as user {owner} (in a container: --user), or choose another one"
+                f"(sudo chown -R {user} {folder}), run as user {owner} (in a container: --user), or choose another"
             )
 
 

@@ -97,10 +97,14 @@ def test_a_data_folder_that_was_named_and_is_not_there_is_named(
     assert failed.startswith(f"FAIL  data         there is no data folder {tmp_path / 'none'}")
 
 
-def test_a_data_folder_that_may_not_be_read_is_named_with_its_owner(obedient: Any, tmp_path: Path) -> None:
+def test_a_data_folder_that_may_not_be_read_is_named_with_its_owner(
+    obedient: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
     _foreign(tmp_path / "data").chmod(0o700)
 
-    code, out = obedient("doctor", "--data", "data")
+    monkeypatch.setenv("nnUNet_raw", str(tmp_path / "data"))
+
+    code, out = obedient("doctor")
 
     (failed,) = _failed(out)
     assert code == 4
