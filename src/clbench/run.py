@@ -12,6 +12,7 @@ from rich.console import Console
 from clbench.collect import Collected, benchmark_info, collect
 from clbench.data.available import prepared_datasets, require
 from clbench.definitions.catalogue import Catalogue
+from clbench.definitions.models import Resolved
 from clbench.definitions.places import DataPlaces
 from clbench.definitions.resolve import resolve
 from clbench.disk import make_folder, writing_to
@@ -86,6 +87,14 @@ class Places:
         if seeds:
             changed = resolved.benchmark.model_copy(update={"seeds": seeds})
             resolved = resolved.model_copy(update={"benchmark": changed})
+        return self.planned(resolved, ready)
+
+    def planned(self, resolved: Resolved, ready: bool = False) -> Plan:
+        """Plan a resolved definition; ``ready`` as in ``plan``.
+
+        Raises:
+            MissingEnvironment: a dataset is not here, and is needed to run the benchmark.
+        """
         if ready:
             require(resolved.tasks.values(), self.datasets)
         return make_plan(resolved, self.store, prepared_datasets(resolved.tasks.values(), self.datasets))

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 from rich.console import Console
 
+from clbench.bundle import read_bundle, rerun_plan
 from clbench.cli.backend import backend_options
+from clbench.cli.bundle import rerun_words
 from clbench.cli.compare import junit_option, margin_option, markdown_option
 from clbench.cli.options import PATH, data_option, seeds_option, store_option, suite_option, trust_option
 from clbench.cli.runs import run_words
 from clbench.definitions.catalogue import Catalogue
 from clbench.errors import ClbenchError, MissingEnvironment
 from clbench.execute.backends import Backend
+from clbench.execute.run import Outcome
+from clbench.provenance import environment
 from clbench.references import find_reference, named_references, read_measured
 from clbench.report.reproduction import (
     junit,
@@ -26,7 +31,7 @@ from clbench.report.reproduction import (
     not_judged_markdown,
     text,
 )
-from clbench.results.reproduction import Reproduction, reproduction
+from clbench.results.reproduction import Measured, Reproduction, reproduction
 from clbench.run import Places, run
 
 
@@ -64,6 +69,7 @@ class Asked:
 @click.command("reproduce")
 @click.argument("benchmarks", nargs=-1, metavar="[BENCHMARK]…")
 @click.option("--all", "everything", is_flag=True, help="Every benchmark whose data are there.")
+@click.option("--from", "bundle", type=PATH, metavar="BUNDLE", help="What a bundle holds, by its own definition.")
 @click.option("--strict", is_flag=True, help="What could not be run or judged is a failure too.")
 @click.option("--reference", type=PATH, metavar="DIR", help="What the one BENCHMARK is held against.  "
               "[default: reports/reference/BENCHMARK of a suite, or the published one]")  # fmt: skip
@@ -77,9 +83,9 @@ class Asked:
 @seeds_option
 @backend_options
 def reproduce_command(
-    benchmarks: tuple[str, ...], everything: bool, strict: bool, reference: Path | None, margin: float,
-    markdown_file: Path | None, junit_file: Path | None, suites: tuple[Path, ...], trust: bool, store: Path,
-    data: Path | None, seeds: tuple[int, ...], backend: Backend,
+    benchmarks: tuple[str, ...], everything: bool, bundle: Path | None, strict: bool, reference: Path | None,
+    margin: float, markdown_file: Path | None, junit_file: Path | None, suites: tuple[Path, ...], trust: bool,
+    store: Path, data: Path | None, seeds: tuple[int, ...], backend: Backend,
 ) -> None:  # fmt: skip
     """Run each BENCHMARK, write its report and hold it against its reference.
 
@@ -87,10 +93,15 @@ def reproduce_command(
     """
     if reference and len(benchmarks) != 1:
         raise click.UsageError("--reference is of one benchmark; name that one alone")
-    names = benchmarks or (Catalogue.open(suites).names("benchmark") if everything else named_references(suites))
     asked = Asked(Places(suites, store, data=data), margin, reference, seeds, backend, trust)
-    attempts = [_attempt(name, asked) for name in names]
-    width = max(map(len, names), default=0)
+    if bundle is not None:
+        if benchmarks or everything or seeds or reference:
+            raise click.UsageError("--from takes benchmark, seeds and reference from the bundle; name none beside it")
+        attempts = [_attempt_bundle(bundle, asked)]
+    else:
+        names = benchmarks or (Catalogue.open(suites).names("benchmark") if everything else named_references(suites))
+        attempts = [_attempt(name, asked) for name in names]
+    width = max((len(one.benchmark) for one in attempts), default=0)
     click.echo("\n" + "\n".join(f"{one.benchmark:{width}}  {one.words}" for one in attempts))
     _write(attempts, markdown_file, junit_file)
     sys.exit(_exit_code(attempts, strict))
@@ -106,19 +117,34 @@ def _attempt(name: str, asked: Asked) -> Attempt:
     folder, benchmark = places.run_folder(plan), plan.resolved.benchmark.name
     words = run_words(name, places.suites, asked.seeds, asked.trust)
     outcome, _ = run(plan, folder, asked.backend, Console(stderr=True), words, asked.trust)
-    if outcome.interrupted is not None:
-        sys.exit(outcome.exit_code)
-    if outcome.exit_code:
-        return Attempt(name, f"{len(outcome.failed)} jobs failed", outcome.exit_code)
+    if failed := _failure(name, outcome):
+        return failed
     reference = asked.reference or find_reference(benchmark, places.suites)
     if reference is None:
         return Attempt(name, f"run, and no reference to hold it against ({folder / 'report.md'})", 0, complete=False)
-    return _held_against(name, folder, reference, asked.margin)
+    return _held_against(name, folder, lambda: read_measured(reference), asked.margin)
 
 
-def _held_against(name: str, folder: Path, reference: Path, margin: float) -> Attempt:
+def _attempt_bundle(file: Path, asked: Asked) -> Attempt:
+    bundle = read_bundle(file)
+    name, here = bundle.header.benchmark, environment()
+    plan = rerun_plan(bundle, asked.places, asked.trust)
+    click.echo(rerun_words(bundle, plan, here))
+    folder = Path("reports") / f"{name}-reproduced"
+    words = shlex.join(["clbench", "reproduce", "--from", str(file), *(["--trust"] if bundle.methods else [])])
+    outcome, _ = run(plan, folder, asked.backend, Console(stderr=True), words, asked.trust)
+    return _failure(name, outcome) or _held_against(name, folder, lambda: bundle.measured, asked.margin)
+
+
+def _failure(name: str, outcome: Outcome) -> Attempt | None:
+    if outcome.interrupted is not None:
+        sys.exit(outcome.exit_code)
+    return Attempt(name, f"{len(outcome.failed)} jobs failed", outcome.exit_code) if outcome.exit_code else None
+
+
+def _held_against(name: str, folder: Path, reference: Callable[[], Measured], margin: float) -> Attempt:
     try:
-        found = reproduction(read_measured(folder), read_measured(reference), margin)
+        found = reproduction(read_measured(folder), reference(), margin)
     except ClbenchError as error:
         return Attempt(name, f"not judged: {str(error).splitlines()[0]}", error.exit_code)
     click.echo(f"\n{text(found)}")

@@ -109,10 +109,19 @@ def read_rows(path: Path) -> tuple[Row, ...]:
         ClbenchError: a wrong header or a bad cell, named by file, line and column.
     """
     try:
-        content = path.read_bytes()
-        text = (inflated(content, MOST) if path.suffix == ".gz" else content).decode("utf-8")
+        return parse_rows(path, path.read_bytes())
     except FileNotFoundError:
         raise MissingEnvironment(f"{path}: no such file; `clbench run` writes it") from None
+
+
+def parse_rows(path: Path, content: bytes) -> tuple[Row, ...]:
+    """Rows from the bytes of a file; ``path`` says whether they are compressed, and names them in errors.
+
+    Raises:
+        ClbenchError: a wrong header or a bad cell, named by file, line and column.
+    """
+    try:
+        text = (inflated(content, MOST) if path.suffix == ".gz" else content).decode("utf-8")
     except UnicodeDecodeError as error:
         raise ClbenchError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
     except ValueError as error:
