@@ -7,7 +7,7 @@ BENCHMARK ?= mini-organs
 DOCKER ?= docker
 IMAGE  ?= clbench
 
-.PHONY: benchmark setup test test-container image check bench bench-methods bench-report gallery report clean help
+.PHONY: benchmark setup test test-container test-slurm image check bench bench-methods bench-report fuzz gallery report clean help
 .DEFAULT_GOAL := help
 
 benchmark: setup  ## environment, run BENCHMARK (mini-organs), print its report
@@ -39,6 +39,10 @@ test-container: setup  ## build the image under an engine of its own and run it 
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/python -m pytest -rs --durations=8 tests/container/test_*.py
 
+test-slurm: setup  ## start a Slurm of the tests' own on this machine and run a benchmark on it (root, apt; minutes)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[slurm]'
+	$(BIN)/python -m pytest -rs --durations=8 tests/slurm/test_*.py
+
 bench: setup  ## CPU time of a training step, side by side with bare PyTorch
 	$(BIN)/python -m pytest tests/bench/test_training_step.py $(TIMED) --benchmark-group-by=param
 
@@ -48,6 +52,14 @@ bench-methods: setup  ## CPU time of a training step under every method, as the 
 
 bench-report: setup  ## CPU time of the summary and the report of a large run
 	$(BIN)/python -m pytest tests/bench/test_summary.py $(TIMED)
+
+RUNS ?= 50000
+fuzz: setup  ## RUNS (50000) inputs for every reader of a file, guided by coverage; findings in .fuzz
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	for file in tests/fuzz/readers/[a-z]*.py; do \
+		nice $(BIN)/python tests/fuzz/drive.py "$$(basename $$file .py)" --runs $(RUNS) --seconds 600 --out .fuzz; \
+	done
+	$(BIN)/python tests/fuzz/found.py .fuzz
 
 gallery: setup  ## copy the page of the last run of BENCHMARK to reports/gallery
 	mkdir -p reports/gallery

@@ -66,7 +66,7 @@ def benchmark_info(resolved: Resolved) -> BenchmarkInfo:
         benchmark.name, benchmark.version, benchmark.title, benchmark.sequence, targets, benchmark.seeds,
         tuple(baselines), caveats, benchmark.all_orders, _tuned(protocols.transfer, baselines),
         _schedules(protocols.transfer), benchmark.sample.fold == "all",
-        benchmark.budget.checkpoint == "best-as-original",
+        benchmark.budget.checkpoint == "best-as-original", resolved.subset_of,
     )  # fmt: skip
 
 
@@ -137,13 +137,14 @@ def _what(use: Use) -> str:
 
 def _rows(plan: Plan, use: Use, measurements: Iterable[Json]) -> list[Row]:
     assert plan.resolved is not None
-    benchmark = plan.resolved.benchmark
+    benchmark, subset = plan.resolved.benchmark, plan.resolved.subset_of
+    mark = subset.mark if subset else ""
     return [
         Row(
             benchmark=benchmark.name, version=benchmark.version, protocol=use.protocol, baseline=use.baseline,
             seed=use.seed, order=use.order, stage=use.stage, trained_on=use.trained_on, fraction=use.fraction,
             epoch=m["epoch"], task=m["task"], case=m["case"], label=m["label"], metric=m["metric"],
-            value=m["value"],
+            value=m["value"], subset_of=mark,
         )
         for m in measurements
     ]  # fmt: skip

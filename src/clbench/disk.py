@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,6 +71,23 @@ def require_room(folder: Path, needed: int) -> None:
             f"{folder}: {needed / 1e6:.1f} MB are still to be written there and {free / 1e6:.1f} MB are free; free "
             "some space or choose another folder. Nothing is lost: the same command goes on from here."
         )
+
+
+def require_own(*folders: Path) -> None:
+    """Refuse folders, or anything right in them, that this user may not write: what is begun would not be finished.
+
+    Raises:
+        MissingEnvironment: it, or what lies in it, belongs to somebody else; the message says whose it is.
+    """
+    for folder in filter(Path.is_dir, folders):
+        entries = (folder, *sorted(folder.iterdir()))
+        wrong = next((entry for entry in entries if not os.access(entry, os.W_OK, effective_ids=True)), None)
+        if wrong:
+            user, owner = os.geteuid(), wrong.stat().st_uid
+            raise MissingEnvironment(
+                f"{wrong}: cannot be written by this user ({user}); it belongs to user {owner}. Give it to yourself "
+                f"(sudo chown -R {user} {folder}), run as user {owner} (in a container: --user), or choose another"
+            )
 
 
 def last_straw(folder: Path) -> str:

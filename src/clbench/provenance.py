@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +31,23 @@ def provenance(plan: Plan, store: Store, command: str) -> dict[str, Any]:
     starts = {job.start: f"sha256 {job.spec['start']}" for job in plan.jobs if job.start}
     return {
         "command": command,
-        "clbench": __version__,
-        "revision": revision(),
-        "python": platform.python_version(),
-        "libraries": library_versions(),
-        "machine": machine(),
+        **environment(),
         "plan": _shared_plan(plan, store),
         "data": {plan.preparation.id: _plans_digest(store, plan.preparation.id)},
         **({"checkpoints": starts} if starts else {}),
         **container(),
+    }
+
+
+def environment() -> dict[str, Any]:
+    """The program's version and revision, Python's and the libraries' versions, and the machine."""
+    return {
+        "clbench": __version__,
+        "revision": revision(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "python": platform.python_version(),
+        "libraries": library_versions(),
+        "machine": machine(),
     }
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from clbench.definitions.catalogue import shipped_root
-from clbench.errors import MissingEnvironment
+from clbench.errors import ClbenchError, CorruptArtifact, MissingEnvironment
 from clbench.report.write import SUMMARY, read_summary
+from clbench.results.model import Summary
+from clbench.results.records import BenchmarkInfo
 from clbench.results.reproduction import Measured
 from clbench.results.rows import read_rows, write_rows
-from clbench.store import write_atomic
+from clbench.store import check_files, describe_files, read_sealed, write_atomic, write_sealed
 
+CHECKSUMS = "checksums.json"
+"""Of a run's summary and rows, or a reference's; older ones have none."""
 ROWS = ("rows.csv", "rows.csv.gz")
 
 
@@ -25,10 +30,23 @@ def read_measured(folder: Path) -> Measured:
     """A run, or a reference.
 
     Raises:
-        MissingEnvironment: the folder holds neither, or one that this version can't read.
+        MissingEnvironment: the folder holds neither, one that this version can't read, or one that is not as it was
+            written.
+    """
+    _require_whole(folder)
+    summary = read_run_summary(folder)
+    rows = next((folder / name for name in ROWS if (folder / name).is_file()), folder / ROWS[0])
+    return Measured(summary, read_rows(rows))
+
+
+def read_run_summary(folder: Path) -> Summary:
+    """The summary of a run, or of a reference.
+
+    Raises:
+        MissingEnvironment: there is none, or one that this version can't read.
     """
     try:
-        summary = read_summary(folder / SUMMARY)
+        return read_summary(folder / SUMMARY)
     except OSError:
         raise MissingEnvironment(f"{folder}: no {SUMMARY} in it; a run's folder or a reference is wanted") from None
     except ValidationError as error:
@@ -37,8 +55,55 @@ def read_measured(folder: Path) -> Measured:
         raise MissingEnvironment(
             f"{folder / SUMMARY}: not of this version of clbench ({place}: {first['msg']}); {_remedy(folder)}"
         ) from None
-    rows = next((folder / name for name in ROWS if (folder / name).is_file()), folder / ROWS[0])
-    return Measured(summary, read_rows(rows))
+
+
+def find_reference(name: str, suites: Iterable[Path]) -> Path | None:
+    """A benchmark's reference, of the first suite that has one in ``reports/reference``, or the published one."""
+    folders = (folder / name for folder in _reference_folders(suites))
+    return next((folder for folder in folders if (folder / SUMMARY).is_file()), None)
+
+
+def named_references(suites: Iterable[Path]) -> list[str]:
+    """The benchmarks that have a reference, by name."""
+    return sorted({file.parent.name for folder in _reference_folders(suites) for file in folder.glob(f"*/{SUMMARY}")})
+
+
+def _reference_folders(suites: Iterable[Path]) -> list[Path]:
+    return [*(suite / "reports" / "reference" for suite in suites), shipped_references()]
+
+
+def _require_own(info: BenchmarkInfo, folder: Path) -> None:
+    """See that a folder has no reference of something else; an older version of the same one may be replaced."""
+    try:
+        there = read_run_summary(folder).benchmark
+    except MissingEnvironment:
+        return
+    if there.name != info.name:
+        words = f" ({info.name} is {info.subset_of.words})" if info.subset_of else ""
+        raise ClbenchError(
+            f"{folder} holds the reference of {there.name} v{there.version}, and this run is of {info.name} "
+            f"v{info.version}{words}; name another folder"
+        )
+
+
+def seal(folder: Path) -> None:
+    """Keep the checksums of what ``read_measured`` reads of a run or a reference."""
+    names = [name for name in (SUMMARY, *ROWS) if (folder / name).is_file()]
+    write_sealed(folder / CHECKSUMS, {"files": describe_files(folder, names)})
+
+
+def _require_whole(folder: Path) -> None:
+    """Compare with the checksums, if there are any.
+
+    Raises:
+        MissingEnvironment: a file, or the list of checksums itself, is not as it was written.
+    """
+    try:
+        check_files(folder, read_sealed(folder / CHECKSUMS).get("files", {}))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except CorruptArtifact as error:
+        raise MissingEnvironment(f"{error}; {_remedy(folder)}") from None
 
 
 def _remedy(folder: Path) -> str:
@@ -49,6 +114,12 @@ def _remedy(folder: Path) -> str:
 
 
 def keep(measured: Measured, folder: Path) -> None:
-    """Write a reference: the summary, and the rows compressed."""
+    """Write a reference: the summary, and the rows compressed.
+
+    Raises:
+        ClbenchError: there is one of another definition, such as the one that this one shrinks.
+    """
+    _require_own(measured.summary.benchmark, folder)
     write_rows(folder / ROWS[1], measured.rows)
     write_atomic(folder / SUMMARY, (measured.summary.model_dump_json(indent=1) + "\n").encode("utf-8"))
+    seal(folder)

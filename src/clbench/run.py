@@ -12,10 +12,13 @@ from rich.console import Console
 from clbench.collect import Collected, benchmark_info, collect
 from clbench.data.available import prepared_datasets, require
 from clbench.definitions.catalogue import Catalogue
+from clbench.definitions.models import Resolved
 from clbench.definitions.places import DataPlaces
 from clbench.definitions.resolve import resolve
 from clbench.disk import make_folder, writing_to
+from clbench.drift.read import read_drift
 from clbench.errors import ClbenchError, CorruptArtifact, MissingEnvironment
+from clbench.execute.backends import Backend
 from clbench.execute.lock import hold
 from clbench.execute.run import Outcome, carry_out
 from clbench.job import is_done
@@ -23,7 +26,10 @@ from clbench.pictures.gallery import Gallery
 from clbench.pictures.page import page_pictures
 from clbench.plan import Plan
 from clbench.plan.expand import make_plan
+from clbench.plan.sealed import plan_bytes, plan_from
+from clbench.plan.trust import require_trusted
 from clbench.provenance import provenance
+from clbench.references import seal
 from clbench.report.page.write import write_page
 from clbench.report.write import SUMMARY, read_summary, write_report
 from clbench.results.model import Summary
@@ -59,22 +65,36 @@ class Places:
         """Where the datasets of tasks are looked for."""
         return DataPlaces.default(self.data)
 
-    def plan(self, benchmark: str, seeds: tuple[int, ...] = (), ready: bool = False) -> Plan:
+    def plan(
+        self, benchmark: str, seeds: tuple[int, ...] = (), ready: bool = False, trust: bool | None = None
+    ) -> Plan:
         """Resolve and plan a benchmark.
 
         Args:
             benchmark: its name, or the path of its file.
             seeds: instead of the definition's own; none for those.
             ready: whether it is to be run: then every dataset must be here, and is prepared first if it is not yet.
+            trust: whether methods from suites may be run; None if none will be.
 
         Raises:
             DefinitionError: something is wrong with the definition or what it names.
+            Untrusted: it has methods from suites that may not be run.
             MissingEnvironment: a dataset is not here, and is needed to run the benchmark or to complete a card.
         """
         resolved = resolve(benchmark, Catalogue.open(self.suites, self.datasets))
+        if trust is not None:
+            require_trusted((variant.method_file for variant in resolved.baselines), trust)
         if seeds:
             changed = resolved.benchmark.model_copy(update={"seeds": seeds})
             resolved = resolved.model_copy(update={"benchmark": changed})
+        return self.planned(resolved, ready)
+
+    def planned(self, resolved: Resolved, ready: bool = False) -> Plan:
+        """Plan a resolved definition; ``ready`` as in ``plan``.
+
+        Raises:
+            MissingEnvironment: a dataset is not here, and is needed to run the benchmark.
+        """
         if ready:
             require(resolved.tasks.values(), self.datasets)
         return make_plan(resolved, self.store, prepared_datasets(resolved.tasks.values(), self.datasets))
@@ -85,28 +105,35 @@ class Places:
         return self.out or Path("reports") / plan.resolved.benchmark.name
 
 
-def run(plan: Plan, folder: Path, jobs: int | None, console: Console, command: str) -> tuple[Outcome, Summary]:
+def run(
+    plan: Plan, folder: Path, backend: Backend, console: Console, command: str, trust: bool = False
+) -> tuple[Outcome, Summary]:
     """Carry a plan out and write its report, of what is finished if not all is.
+
+    The jobs of the plan are not asked about trust again; each refuses a method whose source has changed since.
 
     Args:
         plan: what to do.
         folder: the run's folder.
-        jobs: jobs side by side; None for one per core.
+        backend: where the jobs run.
         console: where progress is shown.
         command: what repeats the run, for the report.
+        trust: whether methods from suites may be run.
 
     Raises:
+        Untrusted: there are some, and they may not.
         MissingEnvironment: data, disk space or write permission is missing.
     """
     assert plan.resolved is not None
+    require_trusted((job.method_file for job in plan.jobs), trust)
     store = Store(Path(plan.store))
     _require_starts(plan, store)
     with hold(folder, console=console):
         make_folder(store.root / "jobs")
         with writing_to(folder):
-            write_atomic(folder / PLAN, plan.model_dump_json(indent=1).encode())
+            write_atomic(folder / PLAN, plan_bytes(plan))
         done = finished(plan, store, console)
-        outcome = carry_out(folder / PLAN, plan, done, store, folder, jobs, console)
+        outcome = carry_out(folder / PLAN, plan, done, store, folder, backend, console)
         return outcome, report(plan, folder, command)
 
 
@@ -148,13 +175,16 @@ def report(plan: Plan, folder: Path, command: str | None = None) -> Summary:
     summary = summarise(
         benchmark_info(plan.resolved), collected.rows, collected.records, collected.missing, collected.monitored
     )
+    drift, maps = read_drift(folder, plan)
+    summary = summary.model_copy(update={"drift": drift})
     origin = provenance(plan, store, command) if command else _last_provenance(plan, folder, store)
     with writing_to(folder):
         write_rows(folder / ROWS, collected.rows)
         _write_monitored(folder / MONITORED, collected.monitored)
         write_parquet(folder / PARQUET, collected.rows)
         whole = write_report(folder, summary, origin)
-        write_page(folder, whole, collected.rows, page_pictures(_gallery(plan, store, collected)))
+        seal(folder)
+        write_page(folder, whole, collected.rows, page_pictures(_gallery(plan, store, collected)), maps)
     return summary
 
 
@@ -220,7 +250,7 @@ def read_plan_file(path: Path) -> Plan:
         MissingEnvironment: there is no such file, or no plan of this version in it.
     """
     try:
-        return Plan.model_validate_json(path.read_bytes())
+        return plan_from(path.read_bytes())
     except OSError as error:
         raise MissingEnvironment(f"{path}: {error.strerror}; `clbench run` writes it into its folder") from None
     except ValueError:

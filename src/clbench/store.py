@@ -81,14 +81,15 @@ def read_sealed(path: Path) -> Json:
     """
     try:
         document = json.loads(path.read_bytes())
-        content, seal = document["content"], document["sha256"]
+        content, seal = dict(document["content"]), document["sha256"]
+        fits = digest(content) == seal
     except FileNotFoundError:
         raise
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CorruptArtifact(path, f"not a whole sealed document ({error})") from error
-    if digest(content) != seal:
+    if not fits:
         raise CorruptArtifact(path, "its content does not have the checksum it was sealed with")
-    return dict(content)
+    return content
 
 
 def describe_files(folder: Path, files: Iterable[str]) -> Json:
@@ -175,7 +176,11 @@ class JobFolder:
         """Like ``read``, and compare every file that the document vouches for."""
         content = self.read(document)
         if content is not None:
-            check_files(self.path, content["files"])
+            try:
+                check_files(self.path, content["files"])
+            except (KeyError, TypeError, AttributeError) as error:
+                reason = "does not say which files it vouches for"
+                raise CorruptArtifact(self.path / f"{document}.json", reason) from error
         return content
 
     def forget(self, document: str) -> None:

@@ -99,7 +99,8 @@ def test_doctor_finds_nothing_wrong_with_a_good_machine(call: Any) -> None:
 
     assert code == 0
     assert [line.split()[:2] for line in out.splitlines()] == [
-        ["ok", name] for name in ("packages", "machine", "accelerator", "store", "anatomy", "definitions")
+        ["ok", name]
+        for name in ("packages", "machine", "accelerator", "store", "results", "data", "anatomy", "definitions")
     ]
 
 

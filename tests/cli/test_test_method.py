@@ -60,7 +60,7 @@ def test_a_method_that_breaks_a_promise_ends_with_3_and_says_which_in_its_own_sc
     (tmp_path / "suite" / "methods").mkdir(parents=True)
     (tmp_path / "suite" / "methods" / "claiming.py").write_text(CLAIMING)
 
-    code, out, _ = call("test-method", "claiming", "--suite", tmp_path / "suite")
+    code, out, _ = call("test-method", "claiming", "--suite", tmp_path / "suite", "--trust")
 
     assert code == 3
     (wrong,) = (line for line in out.splitlines() if line.startswith("FAIL"))

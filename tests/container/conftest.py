@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -35,10 +34,12 @@ class Engine:
     """The tests' own engine.
 
     Attributes:
+        daemon: its process.
         address: of its socket.
         folder: a folder for the tests' files that a container's user can reach.
     """
 
+    daemon: private.Daemon
     address: str
     folder: Path
 
@@ -108,16 +109,16 @@ def bare_engine() -> Iterator[Engine]:
     if why := private.obstacle():
         pytest.skip(why)
     private.install()
-    folder = Path(tempfile.mkdtemp(prefix="clbench-engine-"))
-    try:
+    above = Path(tempfile.mkdtemp(prefix="clbench-engine-"))
+    above.chmod(0o755)
+    with private.disk(above) as folder:
         (folder / "engine").mkdir()
         (folder / "files").mkdir(mode=0o755)
-        folder.chmod(0o755)
-        with private.engine(folder / "engine") as address, private.wheels(folder / "wheels") as port:
-            private.import_base(address, folder, port)
-            yield Engine(address, folder / "files")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with private.engine(folder / "engine") as daemon, private.wheels(folder / "wheels") as port:
+            start = time.monotonic()
+            private.import_base(daemon.address, folder, port)
+            MEASURED["base"] = f"{time.monotonic() - start:.0f} s"
+            yield Engine(daemon, daemon.address, folder / "files")
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +20,9 @@ TOOLS = {"dockerd": "docker.io", "iptables": "iptables", "debootstrap": "deboots
 CERTIFICATES = Path("/usr/local/share/ca-certificates")
 REPOSITORY = Path(__file__).parents[2]
 BASE = "localhost/clbench-base:bookworm"
+ROOM = 16 * 2**30
+"""Bytes of the tests' file system; only those that are written take place."""
+HELPERS = ("dockerd", "containerd", "containerd-shim-runc-v2")
 GATEWAY = "172.17.0.1"
 """The host, as a build sees it on the engine's default bridge."""
 
@@ -42,29 +46,94 @@ def install() -> None:
 
 
 @contextmanager
-def engine(folder: Path) -> Iterator[str]:
-    """Start dockerd with folders and a socket of its own; gives the socket's address."""
-    socket = folder / "docker.sock"
-    command = [
-        "dockerd", "--data-root", folder / "data", "--exec-root", folder / "exec",
-        "--pidfile", folder / "docker.pid", "-H", f"unix://{socket}",
-    ]  # fmt: skip
-    with open(folder / "log", "wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+def disk(folder: Path) -> Iterator[Path]:
+    """A file system of its own, which is deleted as one file where an engine's hundred thousand take minutes."""
+    image, place = folder / "disk.img", folder / "disk"
+    place.mkdir()
+    with open(image, "wb") as file:
+        file.truncate(ROOM)
+    mounted = _try("mkfs.ext4", "-q", "-O", "^has_journal", "-E", "nodiscard", image) and _try(
+        "mount", "-o", "loop,noatime", image, place
+    )
     try:
-        while not _answers(socket):
-            assert process.poll() is None, (folder / "log").read_text()
-            time.sleep(0.1)
-        yield f"unix://{socket}"
+        yield place
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
-        subprocess.run(["umount", folder / "exec/netns/default"], capture_output=True)
-        shutil.rmtree(folder, ignore_errors=True)
+        if mounted:
+            _try("umount", "--recursive", place) or _try("umount", "--recursive", "--lazy", place)
+        _do("rm", "-rf", "--one-file-system", folder)
 
 
-def _answers(socket: Path) -> bool:
-    return subprocess.run(["docker", "-H", f"unix://{socket}", "version"], capture_output=True).returncode == 0
+@dataclass
+class Daemon:
+    """dockerd with folders and a socket of its own.
+
+    Attributes:
+        folder: all of it.
+        process: the one that runs.
+    """
+
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Of its socket."""
+        return f"unix://{self.folder / 'docker.sock'}"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        command = [
+            "dockerd", "--data-root", self.folder / "data", "--exec-root", self.folder / "exec",
+            "--pidfile", self.folder / "docker.pid", "-H", self.address,
+        ]  # fmt: skip
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        while not _answers(self.address):
+            assert self.process.poll() is None, (self.folder / "log").read_text()
+            time.sleep(0.1)
+
+    def crash(self) -> None:
+        """Kill the engine, its helpers and every container at once, as a power cut does."""
+        assert self.process is not None
+        for pid in _family(str(self.folder)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait(60)
+
+    def stop(self) -> None:
+        """End it in order."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(60)
+
+
+@contextmanager
+def engine(folder: Path) -> Iterator[Daemon]:
+    """A running engine in an empty folder."""
+    daemon = Daemon(folder)
+    try:
+        daemon.start()
+        yield daemon
+    finally:
+        daemon.stop()
+        _try("umount", folder / "exec/netns/default")
+
+
+def _family(folder: str) -> list[int]:
+    """The processes that were started with a path in the folder, and their children."""
+    parents: dict[int, int] = {}
+    named: set[int] = set()
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            if Path(words[0]).name in HELPERS and any(folder in word for word in words):
+                named.add(int(entry.name))
+    return sorted(named | {pid for pid, parent in parents.items() if parent in named})
+
+
+def _answers(address: str) -> bool:
+    return _try("docker", "-H", address, "version")
 
 
 def import_base(address: str, folder: Path, port: int) -> None:
@@ -113,6 +182,10 @@ def _mirror() -> list[str]:
     """Where this machine's own apt gets Debian from; nothing if that is no Debian."""
     read = subprocess.run(["apt-get", "indextargets", "--format", "$(SITE)"], capture_output=True, text=True)
     return [site for site in read.stdout.split() if site.rstrip("/").endswith("/debian")][:1]
+
+
+def _try(*words: object) -> bool:
+    return subprocess.run([*map(str, words)], capture_output=True).returncode == 0
 
 
 def _do(*words: object) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from container.private_engine import REPOSITORY
 
-LEFT_OUT = (".git", ".venv", ".clbench", "reports")
+LEFT_OUT = (".git", ".venv", ".clbench", "gallery")
 pytestmark = pytest.mark.container
 SHUT = ("--network", "none", "--read-only", "--tmpfs", "/tmp:exec", "--user", "4321:4321")
 

@@ -42,10 +42,10 @@ def test_doctor_finds_nothing_wrong_without_network_and_on_a_read_only_file_syst
     assert "/results/store can be written" in said
 
 
-def test_a_run_that_was_stopped_twice_ends_with_the_rows_of_the_host(
+def test_a_run_that_was_stopped_and_whose_engine_was_killed_ends_with_the_rows_of_the_host(
     engine: Any, host: Any, measured: dict[str, str]
 ) -> None:
-    """Once under plain docker, once under ``clbench container run``; the third goes on to the end."""
+    """Stopped under plain docker, then under ``clbench container run``, killed there; the fourth comes to the end."""
     results = engine.results
     shut = (*SHUT, "-v", f"{results}:/results")
     name = engine.docker("run", "--detach", *shut, "clbench", "run", "ci").stdout.strip()
@@ -65,6 +65,17 @@ def test_a_run_that_was_stopped_twice_ends_with_the_rows_of_the_host(
     assert program.returncode == 143, out + err
     assert "nothing is lost: the same command goes on from here" in out
     assert engine.containers == []
+
+    before = _done(results)
+    program = engine.start(*ours, "run", "ci")
+    _until(lambda: _done(results) > before or program.poll() is not None)
+    engine.daemon.crash()
+    out, err = program.communicate(timeout=30)
+    assert program.returncode == 4, out + err
+    assert "the container engine went away" in err
+    assert "the same command goes on from here" in err
+    engine.daemon.start()
+    engine.docker("rm", "--force", "--volumes", *engine.containers)
 
     code, out, err = engine.clbench(*ours, "reproduce", "ci")
 

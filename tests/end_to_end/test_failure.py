@@ -44,7 +44,7 @@ def failed(undisturbed: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     small = (suite / "benchmark" / "small.yaml").read_text()
     text = small.replace("name: small", "name: breaks").replace("[finetune, ewc, replay]", "[finetune, broken, l2]")
     (suite / "benchmark" / "breaks.yaml").write_text(text)
-    return program, program("run", "breaks", "--suite", suite)
+    return program, program("run", "breaks", "--suite", suite, "--trust")
 
 
 def test_a_failing_job_ends_the_run_with_3_after_all_others_are_done(failed: tuple[Any, Any]) -> None:
@@ -104,7 +104,7 @@ def test_once_the_method_is_mended_only_its_own_jobs_are_done(failed: tuple[Any,
     method = program.folder / "suite" / "methods" / "broken.py"
     method.write_text(METHOD.replace('raise RuntimeError("there is nothing to protect")', "self.notes"))
 
-    said = program("run", "breaks", "--suite", "suite", "--out", "mended")
+    said = program("run", "breaks", "--suite", "suite", "--trust", "--out", "mended")
 
     assert said.code == 0, said.err
     assert said.err.startswith("2 of 10 jobs to do, 8 cached")

@@ -86,7 +86,7 @@ def _write(file: Path, text: str) -> None:
 def test_a_method_that_fails_is_named_with_its_hook_and_lack_of_memory_with_what_to_lower(
     program: Any, suite: Path, small_suite: Path
 ) -> None:
-    words = ("run", "faulty", "--suite", suite, "--suite", small_suite)
+    words = ("run", "faulty", "--suite", suite, "--suite", small_suite, "--trust")
 
     first = program(*words)
     again = program(*words)

@@ -54,7 +54,7 @@ def test_readmes_benchmark_runs_and_its_method_acts_on_its_task(typed: Any) -> N
     (benchmark,), (task,), (baseline,) = (_names(typed, kind) for kind in ("benchmark", "tasks", "baselines"))
     _shorten(typed.folder / "my-suite" / "benchmark" / f"{benchmark}.yaml")
 
-    said = typed("run", benchmark, "--suite", "my-suite")
+    said = typed("run", benchmark, "--suite", "my-suite", "--trust")
 
     assert said.code == 0, said.err
     folder = typed.folder / "reports" / benchmark
@@ -64,7 +64,7 @@ def test_readmes_benchmark_runs_and_its_method_acts_on_its_task(typed: Any) -> N
     evidence = {entry["baseline"]: entry for entry in json.loads((folder / "summary.json").read_text())["evidence"]}
     assert evidence[baseline]["inert"] is False
     assert {True} == {stage["expected"] for stage in evidence[baseline]["stages"] if stage["stage"] > 1}
-    assert typed("run", benchmark, "--suite", "my-suite").err.startswith("nothing to do: ")
+    assert typed("run", benchmark, "--suite", "my-suite", "--trust").err.startswith("nothing to do: ")
 
 
 def _shorten(definition: Path) -> None:

@@ -47,7 +47,15 @@ def test_a_changed_strength_is_found_where_it_is_and_nowhere_else(
     assert failed == {"ewc"}
 
 
-def test_a_broken_augmentation_is_found(undisturbed: Any, reference: Path, tmp_path: Path, small_suite: Path) -> None:
+@pytest.fixture
+def guarded(reference: Path, small_suite: Path, tmp_path: Path) -> Path:
+    """The suite, with the reference of its benchmark."""
+    suite = Path(shutil.copytree(small_suite, tmp_path / "guarded"))
+    shutil.copytree(reference, suite / "reports" / "reference" / "small")
+    return suite
+
+
+def test_a_broken_augmentation_is_found_by_reproduce(undisturbed: Any, guarded: Path, tmp_path: Path) -> None:
     source = tmp_path / "source"
     shutil.copytree(Path(clbench.__file__).parent, source / "clbench")
     for folder in ("tasks", "baselines", "benchmark"):
@@ -57,11 +65,25 @@ def test_a_broken_augmentation_is_found(undisturbed: Any, reference: Path, tmp_p
     assert whole in parts.read_text()
     parts.write_text(parts.read_text().replace(whole, "axes"))  # mirrors although the definition says not to
     program = type(undisturbed.program_in(tmp_path))(tmp_path, source)
-    said = program("run", "small", "--suite", small_suite, "--store", tmp_path / "store", "--out", tmp_path / "run")
-    assert said.code == 0, said.err
-    said = program("compare", tmp_path / "run", reference)
-    assert said.code == 1
-    assert "finetune" in said.out
+    said = program("reproduce", "small", "--suite", guarded, "--store", tmp_path / "store", "--markdown", "found.md")
+    assert said.code == 1, said.err
+    assert "small  drifted" in said.out
+    first = (tmp_path / "found.md").read_text().partition("<details>")[0]
+    assert {f"| {name}" in first for name in ("from-scratch", "finetune", "ewc", "replay")} == {True}
+
+
+def test_reproduce_holds_a_suites_benchmark_against_the_suites_reference_or_the_one_that_is_named(
+    undisturbed: Any, guarded: Path, reference: Path, small_suite: Path, tmp_path: Path
+) -> None:
+    program, store = undisturbed.program_in(tmp_path), shutil.copytree(undisturbed.store, tmp_path / "store")
+    for words in (("--suite", guarded), ("--suite", small_suite, "--reference", reference)):
+        said = program("reproduce", "small", *words, "--store", store, "--strict")
+        assert said.code == 0, said.out + said.err
+        assert said.out.splitlines()[-1] == "small  reproduced"
+    other = program("reproduce", "small", "--suite", guarded, "--store", store, "--reference", tmp_path)
+    assert other.code == 4
+    assert "no summary.json in it" in other.out
+    assert program("reproduce", "small", "ci", "--suite", guarded, "--reference", reference).code == 2
 
 
 def test_reproduce_runs_and_says_what_it_can_not_judge(undisturbed: Any, small_suite: Path, tmp_path: Path) -> None:
@@ -72,7 +94,13 @@ def test_reproduce_runs_and_says_what_it_can_not_judge(undisturbed: Any, small_s
     assert said.code == 0, said.err
     assert "small         run, and no reference to hold it against" in said.out
     assert "seven-organs  not run: " in said.out
-    assert program(*words, "--strict").code == 1
+    said = program(*words, "--strict", "--markdown", "all.md", "--junit", "all.xml")
+    assert said.code == 1
+    page = (tmp_path / "all.md").read_text()
+    assert "## small: not judged\n\nrun, and no reference" in page
+    assert "## seven-organs: not judged\n\nnot run: " in page
+    suites = ElementTree.parse(tmp_path / "all.xml").getroot().iter("testsuite")
+    assert {(suite.get("name"), suite.get("skipped")) for suite in suites} == {("small", "1"), ("seven-organs", "1")}
 
 
 def test_a_folder_that_is_no_run_and_a_bad_list_of_seeds_are_refused(undisturbed: Any, tmp_path: Path) -> None:

@@ -1,33 +1,23 @@
-"""compare, reproduce, reference: whether numbers come out again."""
+"""compare, reference: whether numbers come out again."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 import click
-from rich.console import Console
 
 from clbench.cli.options import (
     PATH,
-    data_option,
-    jobs_option,
     json_option,
     out_option,
-    seeds_option,
-    store_option,
-    suite_option,
 )
-from clbench.cli.runs import run_words
-from clbench.definitions.catalogue import Catalogue
-from clbench.errors import ClbenchError, MissingEnvironment
-from clbench.references import keep, read_measured, shipped_references
+from clbench.errors import MissingEnvironment
+from clbench.references import keep, read_measured
 from clbench.report.reproduction import junit, markdown, text
 from clbench.results.reproduction import Reproduction, reproduction
-from clbench.run import Places, run
 
 Mode = Literal["exact", "statistical"]
 
@@ -35,6 +25,12 @@ margin_option = click.option(
     "--margin", default=0.02, show_default=True, type=click.FloatRange(min=0, min_open=True),
     help="How much lower a mean Dice may be and still count as reproduced.",
 )  # fmt: skip
+markdown_option = click.option(
+    "--markdown", "markdown_file", type=PATH, metavar="FILE", help="Also write all of it as Markdown."
+)
+junit_option = click.option(
+    "--junit", "junit_file", type=PATH, metavar="FILE", help="Also write all of it as JUnit XML."
+)
 
 
 @click.command("compare")
@@ -43,8 +39,8 @@ margin_option = click.option(
 @margin_option
 @click.option("--mode", type=click.Choice(["exact", "statistical"]),
               help="To the bit, or within the margin.  [default: to the bit where machine and versions are the same]")
-@click.option("--markdown", "markdown_file", type=PATH, metavar="FILE", help="Also write all of it as Markdown.")
-@click.option("--junit", "junit_file", type=PATH, metavar="FILE", help="Also write all of it as JUnit XML.")
+@markdown_option
+@junit_option
 @json_option
 def compare_command(
     run_folder: Path, reference: Path, margin: float, mode: Mode | None, markdown_file: Path | None,
@@ -80,80 +76,3 @@ def reference_command(run_folder: Path, out: Path | None) -> None:
     folder = out or Path("reports") / "reference" / measured.summary.benchmark.name
     keep(measured, folder)
     click.echo(f"{folder}: {len(measured.rows)} measurements, seeds {measured.summary.benchmark.seeds}")
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """What became of one benchmark."""
-
-    benchmark: str
-    words: str
-    exit_code: int
-    complete: bool = True
-    """Whether it was run whole and judged; what was not is a failure under ``--strict`` alone."""
-
-
-@click.command("reproduce")
-@click.argument("benchmarks", nargs=-1, metavar="[BENCHMARK]…")
-@click.option("--all", "everything", is_flag=True, help="Every benchmark whose data are there.")
-@click.option("--strict", is_flag=True, help="What could not be run or judged is a failure too.")
-@margin_option
-@suite_option
-@store_option
-@data_option
-@seeds_option
-@jobs_option
-def reproduce_command(
-    benchmarks: tuple[str, ...], everything: bool, strict: bool, margin: float, suites: tuple[Path, ...],
-    store: Path, data: Path | None, seeds: tuple[int, ...], jobs: int | None,
-) -> None:  # fmt: skip
-    """Run each BENCHMARK, write its report and hold it against its published reference.
-
-    Without a name: all that have a reference. Exit code 1 if one is not reproduced, 3 if a job failed.
-    """
-    names = benchmarks or (Catalogue.open(suites).names("benchmark") if everything else _published())
-    attempts = [_attempt(name, Places(suites, store, data=data), margin, seeds, jobs) for name in names]
-    width = max(map(len, names), default=0)
-    click.echo("\n" + "\n".join(f"{one.benchmark:{width}}  {one.words}" for one in attempts))
-    sys.exit(_exit_code(attempts, strict))
-
-
-def _published() -> Sequence[str]:
-    folder = shipped_references()
-    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-
-
-def _attempt(name: str, places: Places, margin: float, seeds: tuple[int, ...], jobs: int | None) -> Attempt:
-    try:
-        plan = places.plan(name, seeds, ready=True)
-    except MissingEnvironment as error:
-        return Attempt(name, f"not run: {str(error).splitlines()[0]}", error.exit_code, complete=False)
-    assert plan.resolved is not None
-    folder = places.run_folder(plan)
-    outcome, _ = run(plan, folder, jobs, Console(stderr=True), run_words(name, places.suites, seeds))
-    if outcome.interrupted is not None:
-        sys.exit(outcome.exit_code)
-    if outcome.exit_code:
-        return Attempt(name, f"{len(outcome.failed)} jobs failed", outcome.exit_code)
-    reference = shipped_references() / plan.resolved.benchmark.name
-    if not reference.is_dir():
-        return Attempt(name, f"run, and no reference to hold it against ({folder / 'report.md'})", 0, complete=False)
-    try:
-        found = reproduction(read_measured(folder), read_measured(reference), margin)
-    except ClbenchError as error:
-        return Attempt(name, f"not judged: {str(error).splitlines()[0]}", error.exit_code)
-    click.echo(f"\n{text(found)}")
-    return Attempt(name, *_judged(found))
-
-
-def _judged(found: Reproduction) -> tuple[str, int, bool]:
-    verdict = found.verdict
-    advice = "; --seeds 0,1,2 gives a verdict" if verdict == "inconclusive" else ""
-    return f"{verdict}{advice}", 1 if verdict in ("drifted", "missing") else 0, verdict != "inconclusive"
-
-
-def _exit_code(attempts: Sequence[Attempt], strict: bool) -> int:
-    """The first failure's; what was not run or judged counts only under ``strict``."""
-    failed = [one.exit_code for one in attempts if one.complete and one.exit_code]
-    left = [one.exit_code or 1 for one in attempts if not one.complete] if strict else []
-    return next(iter([*failed, *left]), 0)

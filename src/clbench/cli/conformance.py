@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clbench.cli.options import PATH, json_option, suite_option
+from clbench.cli.options import PATH, json_option, suite_option, trust_option
 from clbench.conformance.finding import find_variant
 from clbench.definitions.catalogue import Catalogue
 from clbench.definitions.checks import scenario_message
 from clbench.definitions.models import Scenario, Variant
 from clbench.definitions.scenarios import SCENARIOS
 from clbench.errors import ClbenchError
+from clbench.plan.trust import require_trusted
 
 if TYPE_CHECKING:
     from clbench.conformance.examine import Checked
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
 @click.command("test-method")
 @click.argument("name")
 @suite_option
+@trust_option
 @click.option("--scenario", type=click.Choice(list(SCENARIOS)), help="This one alone.  [default: all it is for]")
 @click.option("--keep", type=PATH, metavar="DIR", help="Train in DIR and keep it; a second call finds it there.")
 @json_option
 def test_method_command(
-    name: str, suites: tuple[Path, ...], scenario: Scenario | None, keep: Path | None, as_json: bool
+    name: str, suites: tuple[Path, ...], trust: bool, scenario: Scenario | None, keep: Path | None, as_json: bool
 ) -> None:
     """Train NAME on a tiny benchmark and check what every method must keep.
 
@@ -39,6 +41,7 @@ def test_method_command(
     """
     variant = find_variant(name, Catalogue.open(suites))
     scenarios = _scenarios(variant, scenario)
+    require_trusted([variant.method_file], trust)
     from clbench.conformance.examine import examine
     from clbench.conformance.laboratory import Laboratory
 

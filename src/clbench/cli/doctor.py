@@ -13,16 +13,21 @@ from pathlib import Path
 
 import click
 
-from clbench.cli.options import json_option, store_option
-from clbench.disk import make_folder, writing_to
+from clbench.cli.options import data_option, json_option, store_option
+from clbench.definitions.places import DataPlaces
+from clbench.disk import make_folder, require_own, writing_to
 from clbench.errors import ClbenchError, MissingEnvironment
 from clbench.store import write_atomic
 
 Check = tuple[str, bool, str]
-LEAST_GB = 2.0
+LEAST_GB, LEAST_REPORT_GB = 2.0, 0.1
+"""Free space that the embedded benchmark wants for its artifacts, and for its report."""
 SHARED_MEMORY = Path("/dev/shm")
 WORKERS, BATCH_MB = 12, 30
 """nnU-Net's default number of loading workers, and a batch of two patches of 128 voxels a side with its targets."""
+REPORTS = Path("reports")
+LEAST_DRIVER = {"11": 450, "12": 525, "13": 580}
+"""The oldest driver for each major version of CUDA (NVIDIA, CUDA Compatibility, minor version compatibility)."""
 LOOK_AT_CUDA = """
 import torch
 try:
@@ -35,10 +40,11 @@ except Exception as error:
 
 @click.command("doctor")
 @store_option
+@data_option
 @json_option
-def doctor_command(store: Path, as_json: bool) -> None:
-    """Check this machine: versions, cores, memory, disk, accelerator, anatomy, definitions."""
-    checks = list(_checks(store))
+def doctor_command(store: Path, data: Path | None, as_json: bool) -> None:
+    """Check this machine: versions, cores, memory, accelerator, folders and disks, anatomy, definitions."""
+    checks = list(_checks(store, data))
     if as_json:
         click.echo(json.dumps([{"check": n, "ok": ok, "words": words} for n, ok, words in checks], indent=1))
     else:
@@ -48,7 +54,7 @@ def doctor_command(store: Path, as_json: bool) -> None:
         raise MissingEnvironment("this machine is not ready; see the lines marked FAIL")
 
 
-def _checks(store: Path) -> Iterator[Check]:
+def _checks(store: Path, data: Path | None) -> Iterator[Check]:
     from clbench.provenance import machine
 
     found = machine()
@@ -58,7 +64,9 @@ def _checks(store: Path) -> Iterator[Check]:
     yield _attempt("accelerator", lambda: _accelerator(devices))
     if devices:
         yield _attempt("shm", lambda: _shared_memory(shutil.disk_usage(SHARED_MEMORY).free))
-    yield _attempt("store", lambda: _disk(store))
+    yield _attempt("store", lambda: _disk(store, LEAST_GB))
+    yield _attempt("results", _results)
+    yield _attempt("data", lambda: _data(data))
     yield _attempt("anatomy", _anatomy)
     yield _attempt("definitions", _definitions)
 
@@ -82,7 +90,7 @@ def _accelerator(devices: list[str]) -> str:
     """What torch makes of the devices that the driver lists; torch is asked in a process of its own."""
     if not devices:
         return "none; training runs on the CPU, one thread a job"
-    asked = subprocess.run([sys.executable, "-c", LOOK_AT_CUDA], capture_output=True, text=True)
+    asked = subprocess.run([sys.executable, "-P", "-c", LOOK_AT_CUDA], capture_output=True, text=True)
     said = (asked.stdout.strip() or f"None|0|{asked.stderr.strip()}").split("|", 2)
     return _usable(devices, said[0], int(said[1]), said[2])
 
@@ -106,9 +114,11 @@ def _usable(devices: list[str], built_for: str, count: int, error: str) -> str:
         raise MissingEnvironment(
             f"{listed}: but this torch is built without CUDA; install one that is built for it (pytorch.org)"
         )
+    least = LEAST_DRIVER.get(built_for.partition(".")[0])
+    version = f" (driver {least} or newer)" if least else ""
     raise MissingEnvironment(
         f"{listed}: but torch, built for CUDA {built_for}, can't use it ({error or 'it sees no device'}); "
-        f"update the driver to one for CUDA {built_for}, or install a torch that is built for an older CUDA"
+        f"update the driver to one for CUDA {built_for}{version}, or install a torch that is built for an older CUDA"
     )
 
 
@@ -129,15 +139,59 @@ def _shared_memory(free: int) -> str:
     return f"{free / 1e9:.0f} GB for batches of loading workers"
 
 
-def _disk(store: Path) -> str:
-    make_folder(store)
-    with writing_to(store):
-        write_atomic(store / ".doctor", b"")
-        (store / ".doctor").unlink()
-    free = shutil.disk_usage(store).free / 1e9
-    if free < LEAST_GB:
-        raise MissingEnvironment(f"{store} has {free:.1f} GB free; the embedded benchmark needs {LEAST_GB} GB")
-    return f"{store} can be written, {free:.0f} GB free"
+def _disk(folder: Path, least: float) -> str:
+    """Whether a folder, and what lies in it, can be written, and has room.
+
+    Raises:
+        MissingEnvironment: it can't be made or written, belongs to somebody else, or has less than ``least`` GB free.
+    """
+    make_folder(folder)
+    require_own(folder, folder / "jobs")
+    with writing_to(folder):
+        write_atomic(folder / ".doctor", b"")
+        (folder / ".doctor").unlink()
+    free = shutil.disk_usage(folder).free / 1e9
+    if free < least:
+        raise MissingEnvironment(
+            f"{folder} has {free:.1f} GB free; the embedded benchmark needs {least} GB there: free some space, or "
+            "choose another folder or volume"
+        )
+    return f"{folder} can be written, {free:.0f} GB free"
+
+
+def _results() -> str:
+    """The folder that runs' folders lie in; where it is not there yet, the one that it would be made in.
+
+    Raises:
+        MissingEnvironment: as ``_disk`` does.
+    """
+    if REPORTS.is_dir():
+        return _disk(REPORTS, LEAST_REPORT_GB)
+    with writing_to(REPORTS):
+        REPORTS.mkdir()
+    try:
+        return _disk(REPORTS, LEAST_REPORT_GB)
+    finally:
+        REPORTS.rmdir()
+
+
+def _data(named: Path | None) -> str:
+    """Whether the folders that datasets are looked for in are there, where somebody named one.
+
+    Raises:
+        MissingEnvironment: one that was named is not there, or can't be read.
+    """
+    places = DataPlaces.default(named)
+    for folder in ([places.root] if named else []) + list(places.raw):
+        if not folder.is_dir():
+            raise MissingEnvironment(
+                f"there is no data folder {folder}; make it or correct CLBENCH_DATA, nnUNet_raw or --data (in a "
+                "container: mount it with -v)"
+            )
+        if not os.access(folder, os.R_OK | os.X_OK, effective_ids=True):
+            raise MissingEnvironment(f"{folder}: cannot be read by this user ({os.geteuid()}); it belongs to user "
+                                     f"{folder.stat().st_uid}: chmod -R a+rX {folder}")  # fmt: skip
+    return f"{places.root} is there" if places.root.is_dir() else "none; the embedded benchmarks need none"
 
 
 def _anatomy() -> str:

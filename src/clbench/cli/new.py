@@ -77,7 +77,7 @@ def baseline_command(name: str, method: str, suites: tuple[Path, ...]) -> None:
 
     suite = _suite(suites, None)
     _say(write_baseline(suite, name, method))
-    click.echo(f"next: change its settings, then\n  clbench test-method {_words(suite, name, None)}")
+    click.echo(f"next: change its settings, then\n  clbench test-method {_tested(suite, name)}")
 
 
 @new_command.command("method")
@@ -89,12 +89,21 @@ def method_command(name: str, suites: tuple[Path, ...]) -> None:
 
     suite = _suite(suites, None)
     _say(write_method(suite, name))
-    click.echo(f"next:\n  clbench test-method {_words(suite, name, None)}\n      check what every method must keep")
+    click.echo(f"next:\n  clbench test-method {_tested(suite, name)}\n      check what every method must keep")
 
 
 def _suite(suites: tuple[Path, ...], data: Path | None) -> Suite:
     folder, *others = suites or (Path("my-suite"),)
     return Suite(folder, tuple(others), DataPlaces.default(data))
+
+
+def _tested(suite: Suite, baseline: str) -> str:
+    """The arguments that test a baseline; one whose method is a suite's has to be trusted."""
+    from clbench.conformance.finding import find_variant
+    from clbench.plan.trust import untrusted
+
+    strange = untrusted([find_variant(baseline, suite.catalogue()).method_file])
+    return _words(suite, baseline, None) + (" --trust" if strange else "")
 
 
 def _words(suite: Suite, name: str, data: Path | None) -> str:

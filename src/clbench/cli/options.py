@@ -21,6 +21,14 @@ def suite_option(command: F) -> F:
     )(command)  # fmt: skip
 
 
+def trust_option(command: F) -> F:
+    """``--trust``."""
+    return click.option(
+        "--trust", is_flag=True,
+        help="Run the Python of the suites' methods.  [CLBENCH_TRUST names suites that need no --trust]",
+    )(command)  # fmt: skip
+
+
 def store_option(command: F) -> F:
     """``--store``."""
     return click.option(
@@ -48,13 +56,6 @@ def out_option(command: F) -> F:
 def json_option(command: F) -> F:
     """``--json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")(command)
-
-
-def jobs_option(command: F) -> F:
-    """``--jobs``."""
-    return click.option(
-        "--jobs", type=click.IntRange(min=1), help="Jobs side by side.  [default: one per core]"
-    )(command)  # fmt: skip
 
 
 def seeds_option(command: F) -> F:

@@ -20,6 +20,7 @@ from clbench.execute.estimate import chains
 from clbench.plan import Job, Plan, PrepareSpec
 from clbench.plan.costs import Cost, Step, job_cost, planned_network, tabled_step
 from clbench.plan.network import Network
+from clbench.plan.trust import untrusted
 from clbench.provenance import accelerators
 from clbench.run import Places, finished
 from clbench.store import Store
@@ -67,6 +68,8 @@ def plan_command(
     for line in _resources(plan, done, costs, network, step):
         click.echo(line)
     click.echo(f"what the tasks lose by sharing one plan: clbench preflight {benchmark}")
+    if strange := untrusted(job.method_file for job in plan.jobs):
+        click.echo(f"runs Python of {', '.join(map(str, strange))}: `clbench run` needs --trust")
     if lacking := lacking_words(plan.resolved.tasks.values(), places.datasets):
         click.echo(f"\n{lacking}\n`clbench run` would end with exit code 4 at once")
 
@@ -92,7 +95,7 @@ def _measure(plan: Plan, resolved: Resolved, done: set[str]) -> tuple[Network, S
 def _timed(network: Network, batch: int) -> Step | None:
     """A handful of steps in a process of its own, since torch is not imported here; None if they fail."""
     request = json.dumps({"network": asdict(network), "batch": batch})
-    command = [sys.executable, "-m", "clbench.job.timing"]
+    command = [sys.executable, "-P", "-m", "clbench.job.timing"]
     done = subprocess.run(command, input=request, capture_output=True, text=True)
     said = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else {"error": done.stderr}
     if "error" in said:

@@ -10,20 +10,23 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from clbench.cli.backend import backend_options
 from clbench.cli.options import (
     PATH,
     data_option,
-    jobs_option,
     json_option,
     out_option,
     seeds_option,
     store_option,
     suite_option,
+    trust_option,
 )
 from clbench.cli.planning import duration
 from clbench.errors import ClbenchError
+from clbench.execute.backends import Backend
 from clbench.execute.run import Outcome
 from clbench.execute.watch import last_lines
+from clbench.plan.trust import require_trusted
 from clbench.report.document import terminal_report
 from clbench.results.model import Summary
 from clbench.run import Places, finished, read_plan, read_plan_file, report, run
@@ -35,24 +38,25 @@ RUN = click.argument("run_folder", metavar="RUN", type=PATH)
 @click.command("run")
 @click.argument("benchmark")
 @suite_option
+@trust_option
 @store_option
 @out_option
 @data_option
 @seeds_option
-@jobs_option
+@backend_options
 def run_command(
-    benchmark: str, suites: tuple[Path, ...], store: Path, out: Path | None, data: Path | None,
-    seeds: tuple[int, ...], jobs: int | None,
+    benchmark: str, suites: tuple[Path, ...], trust: bool, store: Path, out: Path | None, data: Path | None,
+    seeds: tuple[int, ...], backend: Backend,
 ) -> None:
     """Run BENCHMARK, or go on with it, and write its report.
 
     What is done is not done again; after a crash the same command goes on.
     """
     places = Places(suites, store, out, data)
-    plan = places.plan(benchmark, seeds, ready=True)
+    plan = places.plan(benchmark, seeds, ready=True, trust=trust)
     folder = places.run_folder(plan)
     console = Console(stderr=True)
-    outcome, summary = run(plan, folder, jobs, console, run_words(benchmark, suites, seeds))
+    outcome, summary = run(plan, folder, backend, console, run_words(benchmark, suites, seeds, trust), trust)
     if outcome.interrupted is None:
         _print_report(summary, folder)
     if outcome.failed:
@@ -61,11 +65,11 @@ def run_command(
         sys.exit(outcome.exit_code)
 
 
-def run_words(benchmark: str, suites: tuple[Path, ...], seeds: tuple[int, ...]) -> str:
+def run_words(benchmark: str, suites: tuple[Path, ...], seeds: tuple[int, ...], trust: bool) -> str:
     """The command that repeats a run."""
     others = [word for suite in suites for word in ("--suite", str(suite))]
     chosen = ["--seeds", ",".join(map(str, seeds))] if seeds else []
-    return shlex.join(["clbench", "run", benchmark, *others, *chosen])
+    return shlex.join(["clbench", "run", benchmark, *others, *chosen, *(["--trust"] if trust else [])])
 
 
 def _failures(outcome: Outcome) -> str:
@@ -117,10 +121,13 @@ def report_command(run_folder: Path) -> None:
 @click.command("job")
 @click.argument("plan_file", metavar="PLAN", type=PATH)
 @click.argument("job_id", metavar="ID")
-def job_command(plan_file: Path, job_id: str) -> None:
+@trust_option
+def job_command(plan_file: Path, job_id: str, trust: bool) -> None:
     """Do the job ID of the plan file PLAN; its output goes to its log in the store."""
     from clbench.job import main
 
-    if job_id not in {job.id for job in read_plan_file(plan_file).jobs}:
+    method_files = {job.id: job.method_file for job in read_plan_file(plan_file).jobs}
+    if job_id not in method_files:
         raise ClbenchError(f"{plan_file} has no job {job_id!r}; `clbench plan BENCHMARK --json` names them")
+    require_trusted([method_files[job_id]], trust)
     sys.exit(main(str(plan_file), job_id))

@@ -7,13 +7,14 @@ from typing import Literal, get_args
 
 import click
 
-Kind = Literal["summary", "benchmark", "task", "baseline"]
+Kind = Literal["summary", "benchmark", "task", "baseline", "slurm"]
 
 
 @click.command("schema")
 @click.argument("kind", type=click.Choice(get_args(Kind)))
 def schema_command(kind: Kind) -> None:
-    """Print the JSON Schema of a run's summary.json, or of the YAML file of a benchmark, task or baseline.
+    """Print the JSON Schema of a run's summary.json, or of the YAML file of a benchmark, task, baseline or a
+    profile for Slurm.
 
     An editor that knows YAML completes and checks a file by it: write the schema to a file, and
     `# yaml-language-server: $schema=FILE` at the top of the definition.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
+import math
 import re
 import struct
 from collections import Counter
@@ -16,11 +16,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from clbench.inflate import inflated
 from clbench.store import Json
 
 Array = npt.NDArray[Any]
 SLAB = 2**22
 """Voxels that are looked at together; bounds the memory beside the image itself."""
+MOST = 2**33
+"""Bytes that a compressed image may unpack to."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ def read_volume(path: Path, data: bytes) -> Volume:
     """
     name = path.name.lower()
     if name.endswith((".nii", ".nii.gz")):
-        return _nifti(gzip.decompress(data) if name.endswith(".gz") else data)
+        return _nifti(inflated(data, MOST) if name.endswith(".gz") else data)
     return _tiff(path) if name.endswith((".tif", ".tiff")) else _itk(path)
 
 
@@ -133,6 +136,9 @@ def _nifti(data: bytes) -> Volume:
     if not size & {348, 540}:
         raise ValueError("it is no NIfTI file")
     image = (nibabel.Nifti2Image if 540 in size else nibabel.Nifti1Image).from_bytes(data)
+    needed = image.dataobj.offset + math.prod(image.shape) * image.dataobj.dtype.itemsize
+    if needed > len(data):  # nibabel makes room for all that a header claims before it reads
+        raise ValueError(f"Expected {needed} bytes by its header, got {len(data)}")
     slope, intercept = float(image.dataobj.slope), float(image.dataobj.inter)
     spacing = tuple(map(float, image.header.get_zooms()))
     return Volume(image.dataobj.get_unscaled(), slope, intercept, image.affine, spacing)

@@ -72,13 +72,25 @@ def read_manifest(file: Path) -> Json:
     try:
         manifest = dict(json.loads(file.read_bytes()))
         content = {key: manifest[key] for key in PROVES}
+        whole = manifest.get("format") == FORMAT and manifest.get("digest") == digest(content)
+        _require_form(content)
     except OSError as error:
         raise MissingEnvironment(f"{file}: {error.strerror}; `clbench data prepare TASK` writes manifests") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise MissingEnvironment(f"{file}: is no manifest") from None
-    if manifest.get("format") != FORMAT or manifest.get("digest") != digest(content):
+    if not whole:
         raise MissingEnvironment(f"{file}: is no whole manifest of format {FORMAT}; its digest does not fit")
     return manifest
+
+
+def _require_form(content: Json) -> None:
+    """Refuse content that can't be compared case by case.
+
+    Raises:
+        KeyError, AttributeError, TypeError: it is not what ``make_manifest`` makes.
+    """
+    for case in content["cases"].values():
+        case["sha256"].items()
 
 
 def differences(here: Json, there: Json) -> list[str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from clbench.disk import writing_to
-from clbench.store import digest, write_atomic
+from clbench.errors import CorruptArtifact
+from clbench.store import digest, read_sealed, write_sealed
 
 FORMAT = 1
 """Counts up whenever other things are looked at, so that what is remembered is not mixed."""
@@ -33,12 +33,12 @@ class Memory:
     def recall(self, files: Sequence[Path], what: str = "case") -> Any:
         """What was kept about these files; None if nothing, or if one of them changed."""
         try:
-            return json.loads(self._file(files, what).read_bytes())
-        except (OSError, ValueError):
+            return read_sealed(self._file(files, what))["known"]
+        except (OSError, CorruptArtifact, KeyError):
             return None
 
     def keep(self, files: Sequence[Path], value: object, what: str = "case") -> None:
         """Remember something about files."""
         file = self._file(files, what)
         with writing_to(file):
-            write_atomic(file, json.dumps(value).encode())
+            write_sealed(file, {"known": value})

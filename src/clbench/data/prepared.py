@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,8 @@ from pathlib import Path
 from clbench.data.dataset import RawCase, RawDataset
 from clbench.definitions.cards import TaskCard
 from clbench.definitions.places import DataPlaces
-from clbench.store import Json, digest, write_atomic
+from clbench.errors import CorruptArtifact
+from clbench.store import Json, digest, read_sealed, write_sealed
 
 FORMAT = 1
 MANIFEST, INDEX = "manifest.json", "index.json"
@@ -50,15 +50,15 @@ class Index:
             "format": FORMAT, "folder": str(self.dataset.folder), "manifest": self.dataset.manifest,
             "card": self.card, "cases": cases, "watched": self.watched,
         }  # fmt: skip
-        write_atomic(file, json.dumps(content, indent=1).encode())
+        write_sealed(file, content)
 
 
 def read_index(card: TaskCard, places: DataPlaces) -> Index | None:
     """The index of a task that is prepared as its card says, from files that did not change; else None."""
     try:
-        found = json.loads((places.prepared(card.name) / INDEX).read_bytes())
+        found = read_sealed(places.prepared(card.name) / INDEX)
         index = _index(found) if found["format"] == FORMAT else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, CorruptArtifact, ValueError, KeyError, TypeError):
         return None
     return index if index and index.holds(card) else None
 

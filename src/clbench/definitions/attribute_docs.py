@@ -23,7 +23,8 @@ def schema_of(model: type[BaseModel], mode: Literal["validation", "serialization
         mode: of what is read into it, or of what is written from it.
     """
     schema = model.model_json_schema(mode=mode)
-    docs = _docs(model.__module__.rpartition(".")[0])
+    # A summary holds parts of definitions.
+    docs = {**_docs(__package__), **_docs(model.__module__.rpartition(".")[0])}
     for name, part in {model.__name__: schema, **schema.get("$defs", {})}.items():
         _describe(part, docs.get(name, {}))
     return {"$schema": DIALECT, **schema}

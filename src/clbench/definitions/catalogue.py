@@ -21,6 +21,9 @@ FOLDERS: dict[Kind, str] = {
     "task": "tasks", "baseline": "baselines", "benchmark": "benchmark", "method": "methods",
 }  # fmt: skip
 
+LONGEST = 200
+"""Characters that no name has, so that it fits into a file's with its ending."""
+
 
 def package_root() -> Path:
     """The folder of the installed package."""
@@ -95,7 +98,7 @@ class Catalogue:
     def find(self, kind: Kind, name: str) -> Path | None:
         """The file with this name, or None."""
         suffix = ".py" if kind == "method" else ".yaml"
-        plain = os.sep not in name and "/" not in name
+        plain = len(name) < LONGEST and not set(name) & {os.sep, "/", "\0"}
         files = (folder / f"{name}{suffix}" for folder in self.folders(kind) if plain)
         return next((file for file in files if file.is_file()), None)
 

@@ -132,6 +132,6 @@ def foreground(labels: Mapping[str, Any], file: Path) -> dict[str, int]:
         )
     try:
         pairs = [(k, int(v)) if not str(k).isdigit() else (str(v), int(k)) for k, v in labels.items()]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise MissingEnvironment(f"{file}: labels must be names with whole numbers") from None
     return {name: number for name, number in sorted(pairs, key=lambda pair: pair[1]) if number != 0}

@@ -6,7 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from clbench.definitions.catalogue import Catalogue
+from clbench.definitions.models import Benchmark
 from clbench.definitions.reading import located, stem_findings
+from clbench.definitions.split_files import with_lists
+from clbench.definitions.validation import checked
 from clbench.definitions.yaml_source import Document, read_document
 from clbench.errors import DefinitionError
 
@@ -43,6 +46,21 @@ def layered(file: Path, catalogue: Catalogue, above: tuple[Path, ...] = ()) -> t
         return replace(document, problems=document.problems + error.problems, whole=False), (file,)
 
 
+def extended(files: tuple[Path, ...], catalogue: Catalogue) -> list[Benchmark]:
+    """The definitions that one extends, each with what it extends itself; those that are not whole are left out.
+
+    Args:
+        files: the definition's own file, then those that it extends.
+        catalogue: where names are looked up.
+    """
+    read = [checked(Benchmark, layered(file, catalogue)[0]) for file in files[1:]]
+    return [
+        one.value.model_copy(update={"sample": with_lists(one.value.sample, one.document)[0]})
+        for one in read
+        if one.value is not None
+    ]
+
+
 class _NoParentError(Exception):
     """What is extended can't be found, or leads back."""
 
@@ -65,4 +83,6 @@ def _parent_file(parent: str, file: Path, catalogue: Catalogue, above: tuple[Pat
     chain = (*above, file)
     if found.resolve() in {path.resolve() for path in chain}:
         raise _NoParentError(f"leads back to itself: {' → '.join(path.stem for path in (*chain, found))}")
+    if found.stem in {path.stem for path in chain}:
+        raise _NoParentError(f"{found} has the same name; give one of them another, or their numbers would be mixed")
     return found

@@ -39,6 +39,7 @@ from clbench.definitions.sections import (
     Watch,
 )
 from clbench.definitions.sources import DatalistSource, KitsSource, MsdSource, NnunetSource, Source
+from clbench.definitions.subset import Subset
 
 __all__ = [
     "RESERVED_BASELINES",
@@ -187,3 +188,5 @@ class Resolved(Record):
     """The continual baselines, one entry a variant."""
     files: Files
     """Where all of it was read from."""
+    subset_of: Subset | None = None
+    """The definition that it extends and shrinks, if it does."""

@@ -10,7 +10,7 @@ from typing import Any
 from clbench.definitions import checks, transfer_checks
 from clbench.definitions.catalogue import Catalogue
 from clbench.definitions.checkpoints import NoCheckpointError, checkpoint_file
-from clbench.definitions.layers import layered
+from clbench.definitions.layers import extended, layered
 from clbench.definitions.models import (
     RESERVED_BASELINES,
     Backbone,
@@ -34,8 +34,10 @@ from clbench.definitions.reading import (
     read_task,
     setting_findings,
 )
+from clbench.definitions.shrunk import subset_of
 from clbench.definitions.signatures import read_signature
 from clbench.definitions.split_files import with_lists
+from clbench.definitions.subset import Subset
 from clbench.definitions.validation import Checked, checked
 from clbench.definitions.variants import entry_parts, expanded
 from clbench.definitions.yaml_source import Document, KeyPath
@@ -114,7 +116,11 @@ class _Resolution:
                 plans=self._plans_file(),
                 checkpoints=self.checkpoints,
             ),
+            subset_of=self._subset_of(files),
         )
+
+    def _subset_of(self, files: tuple[Path, ...]) -> Subset | None:
+        return subset_of(self.benchmark, extended(files, self.catalogue), checks.stated_cases(self._cards()))
 
     def _read_splits(self) -> None:
         """Put the lists that stand in files in the files' places."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from clbench.definitions.scenarios import SCENARIOS, Scenario
 from clbench.definitions.setting_types import SettingType, Value, setting_type
 from clbench.definitions.suggest import suggestion
+from clbench.definitions.yaml_source import read_text
 from clbench.errors import DefinitionError, Problem
 
 _PACKAGE = "clbench.methods"
@@ -62,7 +63,10 @@ def read_signature(file: Path) -> Signature:
     """
     lineage = _method(file)
     problems: list[Problem] = []
-    settings, scenarios = _settings(lineage, problems), _scenarios(lineage, problems)
+    try:
+        settings, scenarios = _settings(lineage, problems), _scenarios(lineage, problems)
+    except RecursionError as error:
+        raise _error(file, None, "is nested too deeply to be read") from error
     if problems:
         raise DefinitionError(problems)
     title = (ast.get_docstring(lineage[0].node) or "").partition("\n")[0]
@@ -128,9 +132,9 @@ def _module_file(file: Path, node: ast.ImportFrom) -> Path | None:
 
 def _parsed(file: Path) -> ast.Module:
     try:
-        return ast.parse(file.read_text(encoding="utf-8"), str(file))
-    except OSError as error:
-        raise _error(file, None, f"can't be read: {error.strerror}") from error
+        return ast.parse(read_text(file), str(file))
+    except (RecursionError, MemoryError) as error:
+        raise _error(file, None, "is nested too deeply to be read") from error
     except SyntaxError as error:
         raise _error(file, error.lineno, f"is not valid Python: {error.msg}") from error
     except ValueError as error:

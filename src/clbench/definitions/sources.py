@@ -42,7 +42,7 @@ class KitsSource(Record):
     """Which edition: their labels have other names, and KiTS23 has more cases."""
     homepage: Text
     """The repository that holds the labels."""
-    images: Text
+    images: Annotated[str, Field(pattern=r"^[^{}]+\{case(:0[1-9]d)?\}[^{}]*$")]
     """Address of one image; ``{case:05d}`` stands for the case's number."""
     gigabytes: Positive | None = None
     """About how large the download is, in GB of 10^9 bytes."""

@@ -15,6 +15,13 @@ from clbench.errors import DefinitionError, Problem
 KeyPath = tuple[str | int, ...]
 Place = tuple[Path, int]
 
+SIZE = 2**20
+"""Bytes of the largest file that is read as a definition or as a method's source."""
+DEPTH = 50
+"""How deep lists and mappings may be nested."""
+VALUES = 100_000
+"""Keys and values in a file, those that aliases repeat counted each time."""
+
 _TAG = "tag:yaml.org,2002:"
 _CORE = {
     "null": (r"null|Null|NULL|~|", ["", "n", "N", "~"]),
@@ -81,9 +88,10 @@ def read_document(file: Path) -> Document:
     ``problems``; what else it says can still be checked.
 
     Raises:
-        DefinitionError: the file can't be read, is no YAML, or is no mapping.
+        DefinitionError: the file can't be read, is no YAML, or is no mapping, or is larger, deeper or fuller than
+            any definition.
     """
-    root = _compose(file, _text(file))
+    root = _compose(file, read_text(file))
     if not isinstance(root, yaml.MappingNode):
         raise _error(file, None, "must be a mapping of keys to values")
     reader = _Reader(file)
@@ -91,8 +99,15 @@ def read_document(file: Path) -> Document:
     return Document(file, data, reader.places, reader.problems)
 
 
-def _text(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """The text of a file that is no larger than a definition or a method can be.
+
+    Raises:
+        DefinitionError: it is larger, or can't be read.
+    """
     try:
+        if file.stat().st_size > SIZE:
+            raise _error(file, None, f"is larger than {SIZE // 2**20} MiB, the most that is read")
         return file.read_text(encoding="utf-8")
     except OSError as error:
         raise _error(file, None, f"can't be read: {error.strerror}") from error
@@ -102,6 +117,7 @@ def _text(file: Path) -> str:
 
 def _compose(file: Path, text: str) -> yaml.Node | None:
     try:
+        _require_shallow(file, text)
         return yaml.compose(text, Loader=_CoreLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -109,6 +125,16 @@ def _compose(file: Path, text: str) -> yaml.Node | None:
         raise _error(file, mark.line + 1 if mark else None, f"is not valid YAML: {reason}") from error
     except yaml.YAMLError as error:
         raise _error(file, None, f"is not valid YAML: {error}") from error
+
+
+def _require_shallow(file: Path, text: str) -> None:
+    """Refuse what is nested so deep that composing it would need more stack than there is."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_CoreLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEPTH:
+            line = event.start_mark.line + 1 if event.start_mark else None
+            raise _error(file, line, f"is nested deeper than {DEPTH} lists and mappings")
 
 
 def _error(file: Path, line: int | None, message: str) -> DefinitionError:
@@ -123,9 +149,13 @@ class _Reader:
         self.places: dict[KeyPath, Place] = {}
         self.problems: list[Problem] = []
         self._open: list[yaml.Node] = []
+        self._values = 0
 
     def value(self, node: yaml.Node, path: KeyPath) -> Any:
         """The data of a node at ``path``."""
+        self._values += 1
+        if self._values > VALUES:
+            raise _error(self.file, _line(node), f"has more than {VALUES:,} values, with those that aliases repeat")
         if node in self._open:
             return self._refuse(node, path, "contains itself through an alias")
         self._open.append(node)
@@ -135,6 +165,8 @@ class _Reader:
             self._open.pop()
 
     def _content(self, node: yaml.Node, path: KeyPath) -> Any:
+        if isinstance(node, yaml.CollectionNode) and node.tag not in (_TAG + "map", _TAG + "seq"):
+            return self._refuse(node, path, f"the tag {node.tag} is not allowed; write a plain value")
         if isinstance(node, yaml.MappingNode):
             return {key: self._child(child, (*path, key), line) for key, child, line in self._items(node, path)}
         if isinstance(node, yaml.SequenceNode):

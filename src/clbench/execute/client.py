@@ -21,8 +21,14 @@ ONE_THREAD = {
     "GOTO_NUM_THREADS": "1",
 }
 """What keeps the numeric libraries to one thread."""
-PASSED_ON = ("CLBENCH_THREADS",)
-DO_IT_HERE = "import sys; from {module} import main; sys.exit(main(*sys.argv[1:]))"
+PASSED_ON = ("CLBENCH_THREADS", "CLBENCH_LEASE")
+DO_IT_HERE = """
+import sys
+from clbench.execute.lease import take_gpu
+take_gpu()
+from {module} import main
+sys.exit(main(*sys.argv[1:]))
+"""
 
 
 def main(module: str, plan: str, job: str) -> int:

@@ -10,16 +10,16 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from clbench.execute.estimate import chains, cores_used
+from clbench.execute.backends import Backend, Needs
+from clbench.execute.estimate import chains
 from clbench.execute.lifetime import PATIENCE, bound_to_me, environment, kill_group, stop_group
 from clbench.plan import Job
 from clbench.store import Store, write_atomic
 
 SNAKEFILE = Path(__file__).with_name("Snakefile")
-CLIENT = Path(__file__).with_name("client.py")
 
 
 @dataclass(frozen=True)
@@ -48,37 +48,41 @@ class EngineFolder:
         """The file that Snakemake makes when a job's process has ended well."""
         return self.path / "tickets" / job
 
-    def prepare(self, jobs: Mapping[str, Job], command: Sequence[str], cores: int) -> None:
+    @property
+    def name(self) -> str:
+        """The run's short name: the same for all attempts at it."""
+        return self.path.name
+
+    def prepare(self, jobs: Mapping[str, Job], command: Sequence[str], needs: Mapping[str, Needs]) -> None:
         """Empty the folder and write the pending list."""
         shutil.rmtree(self.path, ignore_errors=True)
         self.path.mkdir(parents=True)
-        write_atomic(self.pending, json.dumps(self._list(jobs, command, cores), indent=1).encode())
+        write_atomic(self.pending, json.dumps(self._list(jobs, command, needs), indent=1).encode())
 
-    def _list(self, jobs: Mapping[str, Job], command: Sequence[str], cores: int) -> dict[str, object]:
+    def _list(self, jobs: Mapping[str, Job], command: Sequence[str], needs: Mapping[str, Needs]) -> dict[str, object]:
         """The Snakefile's ``config``; a job's priority is the longest chain that begins with it, in 0.1 s."""
         urgency = chains(jobs, {id: job.seconds for id, job in jobs.items()})
         rows = {
             id: {
                 "parents": [parent for parent in job.parents if parent in jobs],
                 "priority": 1 + round(10 * urgency[id]),
-                "threads": cores_used(job, cores),
+                **asdict(needs[id]),
             }
             for id, job in jobs.items()
         }
         return {"command": list(command), "events": str(self.events), "jobs": rows}
 
 
-def client_command(plan_path: Path, module: str) -> list[str]:
-    """The command that does one job; the job's id comes behind it."""
-    return [sys.executable, "-I", "-S", str(CLIENT), module, str(plan_path.resolve())]
-
-
 @contextmanager
-def engine(folder: EngineFolder, cores: int, log: Path, warm: str | None) -> Iterator[subprocess.Popen[bytes]]:
+def engine(
+    folder: EngineFolder, backend: Backend, log: Path, warm: str | None
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run Snakemake over a prepared folder until the block ends; then nothing of it is left running."""
+    backend.sweep(folder.name)
+    command = _snakemake(folder, backend.flags(folder.name, log.parent))
     with open(log, "ab") as output:
         process = subprocess.Popen(
-            _snakemake(folder, cores), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             env=_environment(folder, warm), process_group=0, preexec_fn=bound_to_me(),
         )  # fmt: skip
     try:
@@ -87,6 +91,7 @@ def engine(folder: EngineFolder, cores: int, log: Path, warm: str | None) -> Ite
         if process.poll() is None:
             stop_group(process, PATIENCE)
         kill_group(process.pid)
+        backend.sweep(folder.name)
 
 
 def _environment(folder: EngineFolder, warm: str | None) -> dict[str, str]:
@@ -103,13 +108,13 @@ def _environment(folder: EngineFolder, warm: str | None) -> dict[str, str]:
     }
 
 
-def _snakemake(folder: EngineFolder, cores: int) -> list[str]:
+def _snakemake(folder: EngineFolder, flags: Sequence[str]) -> list[str]:
     """Snakemake's flags: it keeps no books (the store does), and says only what went wrong."""
     return [
         sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--directory", str(folder.path),
-        "--configfile", str(folder.pending), "--cores", str(cores), "--executor", "local",
+        "--configfile", str(folder.pending), *flags,
         "--scheduler", "greedy", "--keep-going", "--rerun-triggers", "mtime", "--ignore-incomplete",
-        "--nolock", "--drop-metadata", "--latency-wait", "1", "--runtime-source-cache-path",
-        str(folder.path / "sources"), "--workflow-profile", "none", "--profile", "none", "--nocolor",
+        "--nolock", "--drop-metadata", "--runtime-source-cache-path", str(folder.path / "sources"),
+        "--workflow-profile", "none", "--profile", "none", "--nocolor",
         "--quiet", "rules", "progress", "reason", "host",
     ]  # fmt: skip

@@ -21,9 +21,10 @@ def environment() -> dict[str, str]:
     """The environment of engine, server and jobs.
 
     One thread per process, since jobs side by side use the cores; the same hashes in every process, so that
-    no set is walked in another order in another run.
+    no set is walked in another order in another run; and no module is imported from the working folder, which may
+    be a stranger's suite.
     """
-    return {**os.environ, **ONE_THREAD, "PYTHONHASHSEED": "0"}
+    return {**os.environ, **ONE_THREAD, "PYTHONHASHSEED": "0", "PYTHONSAFEPATH": "1"}
 
 
 def die_with_parent(parent: int | None = None) -> None:

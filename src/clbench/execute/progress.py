@@ -45,9 +45,9 @@ class Display(Protocol):
 class Status:
     """The counts and times of a run, in words."""
 
-    def __init__(self, watch: Watch, cached: int, cores: int) -> None:
-        """Read from ``watch``; ``cached`` jobs were done before the run, ``cores`` work on the others."""
-        self.watch, self.cached, self.cores = watch, cached, cores
+    def __init__(self, watch: Watch, cached: int, slots: int, where: str) -> None:
+        """Read from ``watch``; ``cached`` jobs were done before the run, ``slots`` of the others run side by side."""
+        self.watch, self.cached, self.slots, self.where = watch, cached, slots, where
         self.started = time.time()
 
     @property
@@ -60,14 +60,14 @@ class Status:
         """About how many seconds the open jobs still take."""
         skipped = set(self.watch.skipped)
         jobs = {id: job for id, job in self.watch.open.items() if id not in skipped}
-        return seconds_left(jobs, {id: self._still(id) for id in jobs}, self.cores)
+        return seconds_left(jobs, {id: self._still(id) for id in jobs}, self.slots)
 
     def opening(self) -> str:
         """How much there is to do."""
         if not self.watch.pending:
             return f"nothing to do: all {self.total} jobs are cached"
         todo = f"{len(self.watch.pending)} of {self.total} jobs to do"
-        return f"{todo}, {self.cached} cached, on {self.cores} cores, about {duration(self.left, 0)}"
+        return f"{todo}, {self.cached} cached, on {self.where}, about {duration(self.left, 0)}"
 
     def counts(self) -> str:
         """How far the run is."""

@@ -6,7 +6,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,15 +14,15 @@ from types import FrameType
 
 from rich.console import Console
 
-from clbench.cores import available_cores
 from clbench.disk import writing_to
 from clbench.errors import MissingEnvironment
-from clbench.execute.engine import EngineFolder, client_command, engine
+from clbench.execute.backends import Backend
+from clbench.execute.engine import EngineFolder, engine
 from clbench.execute.lifetime import kill_group
 from clbench.execute.progress import Display, Status, display, say, show_failures
 from clbench.execute.warm import warm_server
 from clbench.execute.watch import LINES_SHOWN, Failure, Watch, last_lines
-from clbench.plan import Job, Plan
+from clbench.plan import Plan
 from clbench.store import Store
 
 ENGINE_LOG = "engine.log"
@@ -56,7 +56,7 @@ def carry_out(
     done: set[str],
     store: Store,
     run_folder: Path,
-    jobs: int | None,
+    backend: Backend,
     console: Console,
     *,
     module: str = "clbench.job",
@@ -70,7 +70,7 @@ def carry_out(
         done: ids of the jobs that need not be done.
         store: where the jobs put their results.
         run_folder: where the engine's log goes.
-        jobs: how many jobs may run side by side; as many as there are cores if None.
+        backend: where the jobs run.
         console: where progress is shown.
         module: has ``main(plan_path, job_id) -> int``, which does a job, and ``preload()``.
         command: run this with the job's id behind it instead of ``module``.
@@ -79,10 +79,9 @@ def carry_out(
         MissingEnvironment: a folder is unwritable, the disk is full, or the engine itself fails.
     """
     pending = {job.id: job for job in plan.jobs if job.id not in done}
-    cores = jobs or available_cores()
     folder, log = EngineFolder.of(store, run_folder), run_folder / ENGINE_LOG
     watch = Watch(pending, store, folder, log)
-    shown = display(console, Status(watch, len(plan.jobs) - len(pending), cores))
+    shown = display(console, Status(watch, len(plan.jobs) - len(pending), backend.slots, backend.words))
     with ExitStack() as stack:
         stop = stack.enter_context(_signals())
         stack.callback(shown.close)
@@ -90,20 +89,16 @@ def carry_out(
         if not pending:
             return Outcome()
         stack.callback(shutil.rmtree, folder.path, ignore_errors=True)
-        _prepare(folder, pending, command or client_command(plan_path, module), cores, log)
-        warm = stack.enter_context(warm_server(module, log)) if command is None else None
-        process = stack.enter_context(engine(folder, cores, log, warm))
+        with writing_to(folder.path):
+            folder.prepare(pending, command or backend.command(plan_path, module), backend.needs(plan))
+        with writing_to(log.parent):
+            log.write_bytes(b"")
+        warm = stack.enter_context(warm_server(module, log)) if backend.warm and command is None else None
+        process = stack.enter_context(engine(folder, backend, log, warm))
         _follow(watch, shown, stop, lambda: process.poll() is not None or _complete(watch))
         if _complete(watch):
             kill_group(process.pid)
     return _conclude(watch, stop, console)
-
-
-def _prepare(folder: EngineFolder, pending: Mapping[str, Job], command: Sequence[str], cores: int, log: Path) -> None:
-    with writing_to(folder.path):
-        folder.prepare(pending, command, cores)
-    with writing_to(log.parent):
-        log.write_bytes(b"")
 
 
 def _complete(watch: Watch) -> bool:

@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import Any, NoReturn
 
+from clbench.execute.lease import take_gpu
 from clbench.execute.lifetime import die_with_parent, kill_group
 
 Json = dict[str, Any]
@@ -166,6 +167,7 @@ def _do(leave_to_parent: Callable[[], None], server: int, module: ModuleType, re
         die_with_parent(server)
         gc.enable()
         os.environ.update(request["environment"])
+        take_gpu()
         code = int(module.main(request["plan"], request["id"]) or 0)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)

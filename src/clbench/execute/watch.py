@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,8 @@ class Watch:
             self.running[job] = Running(now)
             return None
         begun = self.running.pop(job, Running(now)).started
-        self.failed[job] = self._failure(job, begun, now - begun)
+        outside = [Path(name) for name in event.get("logs", ())]
+        self.failed[job] = self._failure(job, begun, now - begun, *from_outside(event, outside), outside=outside)
         return job
 
     def _finish(self, job: str) -> None:
@@ -95,9 +97,12 @@ class Watch:
         else:
             self.failed[job] = self._failure(job, begun, took, "it ended without leaving a result")
 
-    def _failure(self, job: str, begun: float, took: float, *remarks: str) -> Failure:
+    def _failure(self, job: str, begun: float, took: float, *remarks: str, outside: Sequence[Path] = ()) -> Failure:
+        """What the job wrote last, or else what was written about it ``outside``."""
         log = self.store.job(job).log
         said = last_lines(log) if _modified(log) >= begun else []
+        if outside and not said:
+            log, said = outside[0], last_lines(outside[0])
         said += remarks
         said += [line for line in last_lines(self.engine_log, None) if line.startswith(f"{job}: ")]
         if not said:
@@ -115,6 +120,15 @@ class Watch:
             if line.endswith(b"\n"):
                 self._offset += len(line)
                 yield json.loads(line)
+
+
+def from_outside(event: dict[str, Any], logs: Sequence[Path]) -> list[str]:
+    """What a cluster says of a job that failed, where it says more than that the job failed."""
+    words = re.split("For further error|Detailed failure reason|\\n +sbatch call", str(event.get("said") or ""))[0]
+    told = words.strip().splitlines() if "'FAILED'" not in words else []
+    written = "\n".join(line for log in logs for line in last_lines(log, None))
+    signals = re.findall(r"died with <Signals\.(\w+)", written)
+    return told + [f"the job's process died of {signal}" for signal in signals]
 
 
 def _progress(path: Path, before: Running) -> Running:

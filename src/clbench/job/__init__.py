@@ -10,8 +10,10 @@ from pathlib import Path
 
 from clbench.disk import last_straw, writing_to
 from clbench.errors import ClbenchError, CorruptArtifact
+from clbench.job.stopping import heed
 from clbench.plan import Job, Plan
 from clbench.plan.code import code_of
+from clbench.plan.sealed import plan_from
 from clbench.store import JobFolder, Json, Store
 
 __all__ = ["is_done", "main", "preload"]
@@ -43,9 +45,10 @@ def main(plan_path: str, job_id: str) -> int:
     Returns:
         0 when the result is there, else the exit code of the error.
     """
-    plan = Plan.model_validate_json(Path(plan_path).read_bytes())
+    plan = plan_from(Path(plan_path).read_bytes())
     job, store = plan.job(job_id), Store(Path(plan.store))
     folder = store.job(job_id)
+    heed()
     with folder.lock():
         _log_to(folder)
         try:

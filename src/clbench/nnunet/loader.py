@@ -8,6 +8,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
+import blosc2
 import torch
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from nnunetv2.training.dataloading import data_loader
@@ -18,10 +19,21 @@ from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 from clbench.errors import CorruptArtifact
 from clbench.network.batch import Batch, Key
 from clbench.nnunet.parts import NnunetParts
+from clbench.nnunet.properties import read_properties
 
 CACHE_BYTES = 256 * 2**20
 UNREADABLE = (OSError, RuntimeError, ValueError, LookupError, EOFError, UnpicklingError)
 """What Blosc2, NumPy and pickle raise over a file that is missing, cut short or damaged."""
+
+
+class _Cases(nnUNetDatasetBlosc2):  # type: ignore[misc]
+    """nnU-Net's preprocessed cases of a folder, of which no file can run code as it is read."""
+
+    def load_case(self, identifier: str) -> tuple[Any, Any, None, dict[str, Any]]:
+        """As nnU-Net's, but for its unpickling."""
+        path, options = f"{self.source_folder}/{identifier}", {"mode": "r", "dparams": {"nthreads": 1}}
+        data, seg = (blosc2.open(f"{path}{end}.b2nd", **options, **self.mmap_kwargs) for end in ("", "_seg"))
+        return data, seg, None, read_properties(Path(f"{path}.pkl"))
 
 
 class CaseLibrary:
@@ -35,7 +47,7 @@ class CaseLibrary:
             workers: processes that will each have a copy of this library, and share the memory for its cases.
         """
         self._folders = dict(folders)
-        self._datasets = {task: nnUNetDatasetBlosc2(str(folder), []) for task, folder in folders.items()}
+        self._datasets = {task: _Cases(str(folder), []) for task, folder in folders.items()}
         self._cache: dict[Key, tuple[Any, Any, None, dict[str, Any]]] = {}
         self._room = CACHE_BYTES // max(1, workers)
         self.identifiers: list[Key] = []

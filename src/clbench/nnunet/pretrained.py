@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,18 +41,33 @@ def read_trunk(path: Path) -> Weights:
 def _content(path: Path) -> Any:
     try:
         with torch.serialization.safe_globals(_numpy_scalars()):
+            _require_no_larger_inside(path)
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ClbenchError(f"{path} {_why(str(error))}") from error
-    except (EOFError, OSError, RuntimeError, ValueError, KeyError) as error:
+    except Exception as error:  # torch raises anything at a foreign file
         raise ClbenchError(f"{path} can't be read as a checkpoint: {_first_line(error)}") from error
+
+
+def _require_no_larger_inside(path: Path) -> None:
+    """Refuse a zip file that unpacks to more than it is; torch compresses nothing.
+
+    Raises:
+        ValueError: it does.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as packed:
+        inside = sum(entry.file_size for entry in packed.infolist())
+    if inside > path.stat().st_size:
+        raise ValueError(f"it unpacks to {inside} bytes, more than it is, and torch compresses nothing")
 
 
 def _why(message: str) -> str:
     """The words for a refusal of the reader that runs no code."""
     _, found, rest = message.partition("Unsupported global: GLOBAL ")
     if not found:
-        return f"is no checkpoint of torch: {message.splitlines()[0]}"
+        return f"is no checkpoint of torch: {next(iter(message.splitlines()), 'it can not be unpickled')}"
     return (
         f"holds a {rest.split()[0]}, which can't be read without running code from the file; load it where you trust "
         "it and save its weights alone: torch.save({'network_weights': checkpoint['network_weights']}, PATH)"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from clbench.data.raw import image_path
 from clbench.errors import MissingEnvironment
 from clbench.job.prepared import Prepared
+from clbench.nnunet.properties import read_properties
 from clbench.plan import Plan, PrepareSpec
 from clbench.store import Store
 
@@ -60,8 +60,7 @@ class CaseVolumes:
     def _reader_turned(self) -> bool:
         """Whether nnU-Net's reader had turned the case already."""
         file = self.prepared.tasks[self.task].preprocessed / f"{self.case}.pkl"
-        properties = pickle.loads(file.read_bytes())  # written by the preparation, and sealed
-        return "reoriented_affine" in properties.get("nibabel_stuff", {})
+        return "reoriented_affine" in read_properties(file).get("nibabel_stuff", {})
 
 
 def volumes_of(plan: Plan, store: Store, task: str, case: str) -> CaseVolumes:

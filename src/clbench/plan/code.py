@@ -36,6 +36,7 @@ TRAINING_CODE = (
     "network/*.py",
     "nnunet/parts.py",
     "nnunet/loader.py",
+    "nnunet/properties.py",
     "nnunet/checkpoint.py",
     "nnunet/pretrained.py",
     "nnunet/fitting.py",

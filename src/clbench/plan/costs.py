@@ -9,7 +9,7 @@ from typing import Any
 from clbench.definitions.models import Resolved
 from clbench.plan.expand import SLOWER
 from clbench.plan.network import Network
-from clbench.plan.records import Job, PrepareSpec, StageSpec
+from clbench.plan.records import Job, Plan, PrepareSpec, StageSpec
 
 SECONDS_PER_FLOP = 0.060 / 5.72e12
 """An A100 in mixed precision: a step of nnU-Net's usual network, two patches of 128 voxels a side, 5.72 tera
@@ -84,6 +84,14 @@ def job_cost(job: Job, data: PrepareSpec, network: Network, step: Step) -> Cost:
     values = spec.batch * network.features[0] * network.voxels
     disk = network.parameters * (models * MODEL + 4 * BUFFERS.get(spec.method, 0.0))
     return Cost(training + models * cases * prediction, disk, MEMORY_PER_VALUE * values)
+
+
+def gpu_seconds(plan: Plan) -> dict[str, float]:
+    """How long each job of a plan takes with an accelerator, without anything measured or prepared."""
+    assert plan.resolved is not None
+    network, data = planned_network(plan.resolved, None), PrepareSpec.model_validate(plan.preparation.spec)
+    step = tabled_step(network, plan.resolved.benchmark.budget.batch)
+    return {job.id: job_cost(job, data, network, step).seconds for job in plan.jobs}
 
 
 def _passes(spec: StageSpec) -> int:

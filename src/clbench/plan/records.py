@@ -213,6 +213,8 @@ class Use(_Record):
 class Plan(_Record):
     """Everything that a run does."""
 
+    sha256: str = ""
+    """Where the plan is a file, of its bytes with this empty."""
     jobs: tuple[Job, ...]
     """In an order in which parents come first."""
     uses: tuple[Use, ...] = ()

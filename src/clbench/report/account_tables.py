@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from clbench.report.table import Cell, Table, counted, labels, several_orders, slug_of, stamped
-from clbench.results.model import BaselineSummary, Cost, Evidence, Missing, Reading, StageEvidence, Summary
+from clbench.results.account_model import Cost, Evidence, Missing, StageEvidence
+from clbench.results.model import BaselineSummary, Reading, Summary
 from clbench.results.records import STAGED
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from clbench.report.table import Cell, Table, counted, labels
-from clbench.results.model import Difference, Rank, Stat, Summary
+from clbench.results.model import Difference, Rank, Summary
+from clbench.results.stat import Stat
 
 
 def ranking_table(summary: Summary) -> Table:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from clbench.report.table import Cell, Table, counted, order_words, several_orders, slug_of, staged, stamped
-from clbench.results.model import BaselineSummary, Stat, Summary
+from clbench.results.model import BaselineSummary, Summary
+from clbench.results.stat import Stat
 
 T = TypeVar("T")
 

@@ -10,6 +10,7 @@ from typing import Any
 from clbench.report.account_tables import missing_table
 from clbench.report.comparison_tables import ranking_table
 from clbench.report.dice_tables import final_table, stage_table
+from clbench.report.drift_tables import SECTION as DRIFT
 from clbench.report.label_tables import transfer_label_tables
 from clbench.report.render import HOLE, TERMINAL_WIDTH, markdown, terminal
 from clbench.report.table import Table, several_orders, stamped
@@ -26,7 +27,8 @@ _SEVERAL_SEEDS = (
 
 def report_page(summary: Summary) -> str:
     """The whole report as a Markdown page."""
-    parts = [_head(summary), _reach(summary), *_sections(summary), _provenance(summary), _reproduce(summary)]
+    sections = [*_sections(summary), _no_drift(summary)]
+    parts = [_head(summary), _reach(summary), *sections, _provenance(summary), _reproduce(summary)]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
@@ -36,6 +38,7 @@ def terminal_report(summary: Summary) -> str:
     sequence = () if info.whole else (final_table(summary), ranking_table(summary), stage_table(summary))
     shown = [*sequence, *transfer_tables(summary), *transfer_label_tables(summary), missing_table(summary)]
     head = f"{info.title}\n{info.name} v{info.version} · {seeds_words(info.seeds)}\n"
+    head += "".join(f"{line}\n" for line in textwrap.wrap(subset_words(info), TERMINAL_WIDTH))
     if several_orders(summary):
         head += "".join(f"order {number}: {words}\n" for number, words in _numbered_orders(info))
     sentences = [textwrap.fill(text, TERMINAL_WIDTH) for text in limits(summary)]
@@ -55,6 +58,11 @@ def limits(summary: Summary) -> list[str]:
     if summary.missing:
         sentences.append(f"{HOLE}: a result is missing; the list of missing results says why.")
     return [*sentences, _excluded_sentence(summary), *summary.benchmark.caveats]
+
+
+def subset_words(info: BenchmarkInfo) -> str:
+    """The sentence that says of which larger definition this is a part; empty where it is a whole one."""
+    return f"SUBSET: this is {info.subset_of.words}." if info.subset_of else ""
 
 
 def seeds_words(seeds: Sequence[int]) -> str:
@@ -103,6 +111,7 @@ def _head(summary: Summary) -> str:
         "",
         f"Benchmark `{info.name}`, version {info.version}, {seeds_words(info.seeds)}.",
         "",
+        *([f"**{subset_words(info)}**", ""] if info.subset_of else []),
         "## What was run",
         "",
         *_order_lines(info),
@@ -135,6 +144,12 @@ def _reach(summary: Summary) -> str:
 def _sections(summary: Summary) -> list[str]:
     sections = groupby(all_tables(summary), key=lambda table: table.section)
     return [_section(title, list(members)) for title, members in sections]
+
+
+def _no_drift(summary: Summary) -> str:
+    """Why there is no table of drift; it says itself what is missing of it."""
+    words = "" if summary.drift.points else summary.drift.words
+    return f"## {DRIFT}\n\n{words}" if words else ""
 
 
 def _section(title: str, tables: Sequence[Table]) -> str:

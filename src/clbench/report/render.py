@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from tabulate import tabulate
 
 from clbench.report.table import Cell, Table
-from clbench.results.model import Stat
+from clbench.results.stat import Stat
 
 _MINUS = re.compile(r"(?<![\w.-])-(?=\d)")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree
 
 from tabulate import tabulate
 
-from clbench.results.model import Interval
 from clbench.results.reproduction import Finding, Reproduction
+from clbench.results.stat import Interval
 
 HEADERS = ("baseline", "number", "verdict", "difference", "bounds", "reason")
 
@@ -21,8 +21,11 @@ def text(found: Reproduction, everything: bool = False) -> str:
 
 
 def markdown(found: Reproduction) -> str:
-    """All numbers as a Markdown page."""
-    return f"## {found.benchmark}: {found.verdict}\n\n{_head(found)}\n\n{_table(found.findings, 'pipe')}\n"
+    """All numbers as a Markdown page; those that are not simply reproduced first."""
+    other = [one for one in found.findings if one.verdict != "reproduced"]
+    parts = [f"## {found.benchmark}: {found.verdict}", _head(found), *([_table(other, "pipe")] if other else [])]
+    everything = f"<details><summary>All numbers</summary>\n\n{_table(found.findings, 'pipe')}\n\n</details>"
+    return "\n\n".join([*parts, everything]) + "\n"
 
 
 def junit(found: Reproduction) -> str:
@@ -32,13 +35,43 @@ def junit(found: Reproduction) -> str:
         "skipped": found.counts["inconclusive"], "errors": 0,
     }.items()}  # fmt: skip
     suite = ElementTree.Element("testsuite", {"name": f"{found.benchmark} v{found.version}", **counts})
+    suite.extend(_tests(found))
+    return _xml(suite)
+
+
+def not_judged_markdown(benchmark: str, words: str) -> str:
+    """What stands in a page where a benchmark could not be judged."""
+    return f"## {benchmark}: not judged\n\n{words}\n"
+
+
+def not_judged_junit(benchmark: str, words: str, failed: bool) -> str:
+    """A test suite with one test, which ended with an error if something failed, and else was skipped."""
+    counts = {"tests": "1", "failures": "0", "skipped": str(int(not failed)), "errors": str(int(failed))}
+    suite = ElementTree.Element("testsuite", {"name": benchmark, **counts})
+    case = ElementTree.SubElement(suite, "testcase", {"classname": benchmark, "name": "run"})
+    ElementTree.SubElement(case, "error" if failed else "skipped", {"message": words})
+    return _xml(suite)
+
+
+def junit_of_all(suites: Sequence[str]) -> str:
+    """Several test suites in one file."""
+    root = ElementTree.Element("testsuites")
+    root.extend(ElementTree.fromstring(suite) for suite in suites)
+    return _xml(root)
+
+
+def _tests(found: Reproduction) -> Iterator[ElementTree.Element]:
     for one in found.findings:
-        case = ElementTree.SubElement(suite, "testcase", {"classname": one.baseline, "name": one.number})
+        case = ElementTree.Element("testcase", {"classname": one.baseline, "name": one.number})
         if one.verdict != "reproduced":
             tag = "skipped" if one.verdict == "inconclusive" else "failure"
             ElementTree.SubElement(case, tag, {"message": f"{one.verdict}: {one.reason}"})
-    ElementTree.indent(suite)
-    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+        yield case
+
+
+def _xml(root: ElementTree.Element) -> str:
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
 def _head(found: Reproduction) -> str:

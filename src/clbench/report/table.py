@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from clbench.definitions.protocols import BESIDE
-from clbench.results.model import BaselineSummary, Stat, Summary
+from clbench.results.model import BaselineSummary, Summary
+from clbench.results.stat import Stat
 
 STAMPS = re.compile(r"(?: (?:INERT|AS-ORIGINAL))+$")
 """What ``stamped`` puts behind a baseline's name."""

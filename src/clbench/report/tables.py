@@ -15,6 +15,7 @@ from clbench.report.account_tables import (
 )
 from clbench.report.comparison_tables import differences_table, ranking_table
 from clbench.report.dice_tables import final_table, matrix_tables, metrics_table, stage_table
+from clbench.report.drift_tables import drift_tables
 from clbench.report.label_tables import transfer_label_tables
 from clbench.report.passport_tables import passport_tables
 from clbench.report.surface_tables import surface_tables
@@ -36,6 +37,7 @@ def all_tables(summary: Summary) -> tuple[Table, ...]:
         *(surface_tables(summary) if measured else ()),
         *((excluded_table(summary),) if measured else ()),
         *transfer_excluded_tables(summary),
+        *drift_tables(summary),
         *(passport_tables(summary) if measured else ()),
         cost_table(summary),
         evidence_table(summary),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from clbench.results.model import Stat, Summary
+from clbench.results.model import Summary
 from clbench.results.records import BaselineInfo, BenchmarkInfo, Hole, StageRecord
 from clbench.results.rows import COLUMNS, Row, read_rows, write_rows
+from clbench.results.stat import Stat
 from clbench.results.summary import summarise
 
 __all__ = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Sequence
 
-from clbench.results.model import Cost, Evidence, StageEvidence
+from clbench.results.account_model import Cost, Evidence, StageEvidence
 from clbench.results.records import BaselineInfo, BenchmarkInfo, StageRecord
 from clbench.results.scores import over_replicates
 

@@ -9,9 +9,9 @@ from typing import Literal
 
 import numpy as np
 
-from clbench.results.model import Interval, Model
 from clbench.results.records import Replicate
 from clbench.results.resampling import DRAWS, Cases, Drawn, Seeds
+from clbench.results.stat import Interval, Model
 from clbench.results.statistics import Array
 
 Sample = Mapping[int, Mapping[str, Mapping[str, float]]]

@@ -14,6 +14,8 @@ from typing import Any
 from clbench.errors import ClbenchError, MissingEnvironment
 from clbench.results.matrix import Matrix, Vector, mean
 
+LARGEST = 1e6
+"""What no score exceeds, so that sums of them are numbers."""
 HOLES = {"", "-", "–", "nan", "na", "n/a", "none", "null"}
 
 
@@ -154,7 +156,10 @@ def _number(place: str, cell: str) -> float | None:
         return None
     if not _is_number(cell):
         raise ClbenchError(f"{place}: {cell!r} is no number; leave a hole empty")
-    return float(_bare(cell))
+    value = float(_bare(cell))
+    if abs(value) > LARGEST:
+        raise ClbenchError(f"{place}: {cell!r} is no score, which is a fraction or a percentage")
+    return value
 
 
 def _as_fractions(imported: Imported, percent: bool) -> Imported:
@@ -193,10 +198,13 @@ def _cases(file: Path) -> list[float | None]:
     try:
         cases = json.loads(file.read_text(encoding="utf-8"))["metric_per_case"]
         return [_of_case(case["metrics"]) for case in cases]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ClbenchError(f"{file}: no summary of nnU-Net's evaluation ({type(error).__name__}: {error})") from None
 
 
 def _of_case(metrics: dict[str, Any]) -> float | None:
     values = [float(label["Dice"]) for label in metrics.values() if label["Dice"] is not None]
-    return mean([value for value in values if not math.isnan(value)])
+    present = [value for value in values if not math.isnan(value)]
+    if any(not 0 <= value <= 1 for value in present):
+        raise ValueError(f"a Dice of {max(present, key=abs)}, which is from 0 to 1")
+    return mean(present)

@@ -8,11 +8,12 @@ import numpy as np
 
 from clbench.results.draws import ScoreDraws, metric_draws, score_draws
 from clbench.results.matrix import case_dice
-from clbench.results.model import BaselineSummary, Interval, Metrics, Reading, Stat, TransferPoint
+from clbench.results.model import BaselineSummary, Metrics, Reading, TransferPoint
 from clbench.results.records import BenchmarkInfo, Replicate
 from clbench.results.resampling import Drawn, Resampling
 from clbench.results.rows import Row
 from clbench.results.scores import ByReplicate, beside
+from clbench.results.stat import Interval, Stat
 from clbench.results.statistics import Array
 from clbench.results.transfer import by_setting
 

@@ -4,41 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
+from clbench.results.account_model import Cost, Evidence, Missing
 from clbench.results.records import STAGED, BenchmarkInfo
-
-
-class Model(BaseModel):
-    """Frozen, strict about its fields; a NaN keeps its name in JSON instead of becoming null."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
-
-
-class Interval(Model):
-    """Where a mean lies with 95 % confidence."""
-
-    low: float
-    """Lower end."""
-    high: float
-    """Upper end."""
-    seeds: int
-    """How many seeds it is taken over beside the cases; with one it is over cases only."""
-
-
-class Stat(Model):
-    """A number over replicates: seeds, times orders where the number depends on the order."""
-
-    mean: float
-    """Mean over the replicates that have the number."""
-    sd: float | None
-    """Sample standard deviation over those replicates (n - 1); None with one."""
-    seeds: int
-    """How many replicates have it; with one order, as many as seeds."""
-    planned: int
-    """How many replicates should have it."""
-    interval: Interval | None = None
-    """Over seeds and cases; None where it says nothing about cases, or where there is only one case."""
+from clbench.results.stat import Model, Stat
 
 
 class Reading(Model):
@@ -132,6 +102,36 @@ class MonitorPoint(Model):
     """Mean Dice of the task's validation cases on the preprocessed grid."""
 
 
+PARTS = ("encoder", "bottleneck", "decoder")
+"""The encoder's stages but the last, the last, and the decoder's."""
+
+
+class DriftPoint(Model):
+    """How much of a task's representation a later network has kept."""
+
+    baseline: str
+    """Name of the baseline."""
+    order: int
+    """Which order of the tasks, from 1."""
+    stage: int
+    """The later stage, from 2."""
+    task: str
+    """Whose voxels are represented."""
+    layer: str
+    """``encoder.N`` or ``decoder.N`` as nnU-Net counts them, or one of ``PARTS``: the mean over its layers."""
+    cka: Stat
+    """Linear CKA with the network right after the task's own stage."""
+
+
+class Drift(Model):
+    """Drift of the trunk's representations, where `clbench drift` has measured it."""
+
+    points: tuple[DriftPoint, ...] = ()
+    """Every later stage, layers in the order in which an image passes them; none where nothing is measured."""
+    words: str = ""
+    """What is not measured, and how to get it."""
+
+
 class TransferPoint(Model):
     """One point of a learning curve on a held-out task."""
 
@@ -162,74 +162,6 @@ class LabelTransfer(Model):
     """The label."""
     points: tuple[TransferPoint, ...]
     """Its curves, made of this label's Dice and volumes alone."""
-
-
-class Cost(Model):
-    """What one baseline cost in one protocol, all stages together; a replicate that lacks a stage is left out."""
-
-    protocol: str
-    """``transfer``, or the protocol of the baseline."""
-    baseline: str
-    """Name of the baseline."""
-    train_seconds: Stat | None
-    """Training, as if nothing was shared."""
-    shared_seconds: Stat | None
-    """The part of it that another baseline or protocol needed as well and that was paid once."""
-    evaluate_seconds: Stat | None
-    """Evaluation."""
-    peak_memory_mb: float | None
-    """Highest memory of a process in MB."""
-    kept_cases: int | None
-    """Most cases of earlier tasks that were kept and trained on again."""
-    remembered_mb: float | None
-    """Most that was carried from one stage to the next beside the network, in MB."""
-
-
-class StageEvidence(Model):
-    """What shows that a method was at work in one stage."""
-
-    seed: int
-    """Seed of the training."""
-    order: int
-    """Which order of the tasks, from 1."""
-    stage: int
-    """Stage of that order, from 1."""
-    trained_on: str
-    """The stage's task."""
-    expected: bool
-    """Whether the method should have acted."""
-    inert: bool
-    """Whether it had no effect."""
-    numbers: dict[str, Any]
-    """The numbers that say so, by name."""
-
-
-class Evidence(Model):
-    """One baseline's evidence, by seed, order and stage."""
-
-    baseline: str
-    """Name of the baseline."""
-    inert: bool
-    """Expected to act in a stage from the second on, and inert there."""
-    stages: tuple[StageEvidence, ...]
-    """The stages that left evidence."""
-
-
-class Missing(Model):
-    """A hole: a result that the tables should show and do not have."""
-
-    protocol: str
-    """Protocol of the missing stage."""
-    baseline: str
-    """Its baseline."""
-    seed: int
-    """Its seed."""
-    order: int
-    """Its order of the tasks, from 1."""
-    stage: int
-    """Which stage, from 1."""
-    reason: str
-    """Why it is missing."""
 
 
 class Difference(Model):
@@ -323,9 +255,11 @@ class Summary(Model):
     """Distances of surfaces at the end, of every baseline; none where they were not asked for."""
     monitor: tuple[MonitorPoint, ...] = ()
     """Dice within stages; none where they were not monitored."""
+    drift: Drift = Drift()
+    """Drift of representations."""
     passport: tuple[PassportLine, ...] = ()
     """Every published variant of the metrics of continual learning; empty where no stage was measured."""
     case_metrics: tuple[CaseMetric, ...] = ()
     """What was measured of each case."""
-    provenance: dict[str, Any] = {}
+    provenance: dict[str, Any] = Field(default_factory=dict)
     """Where the numbers come from; filled in when the report is written."""

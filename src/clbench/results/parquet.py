@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
-from clbench.results.rows import COLUMNS, Row, sorted_rows
+from clbench.results.rows import Row, columns_of, sorted_rows
 from clbench.store import write_atomic
 
 WHOLE, REAL = ("version", "seed", "order", "stage", "epoch"), ("fraction", "value")
@@ -27,7 +27,7 @@ def write_parquet(path: Path, rows: Iterable[Row]) -> bool:
 
     ordered = sorted_rows(rows)
     kinds = {name: pyarrow.int64() if name in WHOLE else pyarrow.float64() if name in REAL else pyarrow.string()
-             for name in COLUMNS}  # fmt: skip
+             for name in columns_of(ordered)}  # fmt: skip
     columns = [pyarrow.array([getattr(row, name) for row in ordered], kind) for name, kind in kinds.items()]
     buffer = io.BytesIO()
     parquet.write_table(pyarrow.table(columns, names=list(kinds)), buffer)

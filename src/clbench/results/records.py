@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, NamedTuple
 
+from clbench.definitions.subset import Subset
+
 RESERVED = {"from-scratch": "from-scratch", "joint": "joint", "joint-equal": "joint", "cumulative": "cumulative"}
 """Baselines that stand for a protocol of their own; all others are learnt one task after another."""
 
@@ -83,6 +85,13 @@ class BenchmarkInfo:
     """Whether the tasks of the sequence are trained on with every case, so that none of them is measured."""
     as_original: bool = False
     """Every model was chosen by the cases that are reported."""
+    subset_of: Subset | None = None
+    """The definition that this one extends and shrinks, if it does; a summary of an older version does not say."""
+
+    @property
+    def mark(self) -> str:
+        """What its rows say of it: name and version of the larger definition; empty without one."""
+        return self.subset_of.mark if self.subset_of else ""
 
     def replicates(self, protocol: str) -> tuple[Replicate, ...]:
         """What a number of a protocol is averaged over: seeds, and orders where it has them."""

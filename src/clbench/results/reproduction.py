@@ -12,10 +12,12 @@ from pydantic import computed_field
 from clbench.errors import ClbenchError
 from clbench.results.gate import Sample, non_inferior
 from clbench.results.matrix import case_dice, diagonal
-from clbench.results.model import Interval, Model, Summary
-from clbench.results.records import STAGED
+from clbench.results.mixing import apart
+from clbench.results.model import Summary
+from clbench.results.records import STAGED, BenchmarkInfo
 from clbench.results.rows import COLUMNS, Row
 from clbench.results.scores import ByReplicate, by_place, by_replicate
+from clbench.results.stat import Interval, Model
 from clbench.results.transfer import by_setting
 
 Outcome = Literal["reproduced", "drifted", "inconclusive", "missing"]
@@ -103,8 +105,10 @@ def reproduction(
     if (mine.name, mine.version) != (theirs.name, theirs.version):
         raise ClbenchError(
             f"the run is of {mine.name} version {mine.version}, the reference of {theirs.name} version "
-            f"{theirs.version}; only the same benchmark in the same version can be compared"
+            f"{theirs.version}; only the same benchmark in the same version can be compared{_because(mine, theirs)}"
         )
+    if reason := apart(mine, theirs):
+        raise ClbenchError(f"run and reference don't belong together: {reason}")
     obstacle = not_exact(run.summary.provenance, reference.summary.provenance) or _no_common_seed(run, reference)
     chosen: Literal["exact", "statistical"] = mode or ("statistical" if obstacle else "exact")
     asked = "it was asked for" if mode else obstacle or "same versions, same type of processor"
@@ -112,6 +116,11 @@ def reproduction(
     return Reproduction(
         benchmark=mine.name, version=mine.version, mode=chosen, why=asked, margin=margin, findings=tuple(found)
     )
+
+
+def _because(mine: BenchmarkInfo, theirs: BenchmarkInfo) -> str:
+    reason = apart(mine, theirs) if mine.name != theirs.name else ""
+    return f" ({reason})" if reason else ""
 
 
 def not_exact(run: Mapping[str, Any], reference: Mapping[str, Any]) -> str:

@@ -13,8 +13,11 @@ from operator import attrgetter
 from pathlib import Path
 
 from clbench.errors import ClbenchError, MissingEnvironment, Problem
+from clbench.inflate import inflated
 from clbench.store import write_atomic
 
+MOST = 2**30
+"""Bytes of the largest table that is read from a compressed file."""
 PROTOCOLS = ("from-scratch", "joint", "cumulative", "continual", "transfer")
 
 
@@ -56,6 +59,8 @@ class Row:
     """``dice``, ``nsd``, ``hd95_mm``, ``predicted_ml`` or ``reference_ml``."""
     value: float | None
     """The measurement; None where the metric is undefined (Dice with reference and prediction both empty)."""
+    subset_of: str = ""
+    """Name and version of the definition that the benchmark extends and shrinks, such as ``mini-organs v1``."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be read back as it was written."""
@@ -69,7 +74,10 @@ class Row:
                 raise ValueError(f"{name} is {number}; an undefined measurement has no value (None)")
 
 
-COLUMNS = tuple(field.name for field in fields(Row))
+MARK = "subset_of"
+"""The last column of a file whose rows are of a shrunk definition; others do not have it."""
+
+COLUMNS = tuple(field.name for field in fields(Row) if field.name != MARK)
 
 _identity = attrgetter(*COLUMNS[:-1])
 """All that says what was measured."""
@@ -78,15 +86,17 @@ _identity = attrgetter(*COLUMNS[:-1])
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
     """Write rows sorted by their columns, floats in full; equal rows in any order give the same bytes.
 
-    A path that ends in ``.gz`` is compressed.
+    A path that ends in ``.gz`` is compressed. Where a row has a mark, there is a column for it.
 
     Raises:
         ValueError: two rows measure the same thing.
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(map(_cells, sorted_rows(rows)))
+    ordered = sorted_rows(rows)
+    columns = columns_of(ordered)
+    writer.writerow(columns)
+    writer.writerows([_cell(column, getattr(row, column)) for column in columns] for row in ordered)
     content = buffer.getvalue().encode("utf-8")
     write_atomic(path, gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
 
@@ -99,17 +109,31 @@ def read_rows(path: Path) -> tuple[Row, ...]:
         ClbenchError: a wrong header or a bad cell, named by file, line and column.
     """
     try:
-        content = path.read_bytes()
-        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
+        return parse_rows(path, path.read_bytes())
     except FileNotFoundError:
         raise MissingEnvironment(f"{path}: no such file; `clbench run` writes it") from None
+
+
+def parse_rows(path: Path, content: bytes) -> tuple[Row, ...]:
+    """Rows from the bytes of a file; ``path`` says whether they are compressed, and names them in errors.
+
+    Raises:
+        ClbenchError: a wrong header or a bad cell, named by file, line and column.
+    """
+    try:
+        text = (inflated(content, MOST) if path.suffix == ".gz" else content).decode("utf-8")
     except UnicodeDecodeError as error:
         raise ClbenchError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
-    except (gzip.BadGzipFile, EOFError) as error:
+    except ValueError as error:
         raise ClbenchError(f"{path}: damaged ({error})") from None
     reader = csv.reader(io.StringIO(text, newline=""))
-    _check_header(path, next(reader, []))
-    return tuple(_parse_row(path, reader.line_num, cells) for cells in reader)
+    columns = _header(path, next(reader, []))
+    return tuple(_parse_row(path, reader.line_num, columns, cells) for cells in reader)
+
+
+def columns_of(rows: Iterable[Row]) -> tuple[str, ...]:
+    """The columns of a file of these rows."""
+    return (*COLUMNS, MARK) if any(row.subset_of for row in rows) else COLUMNS
 
 
 def sorted_rows(rows: Iterable[Row]) -> list[Row]:
@@ -125,10 +149,6 @@ def sorted_rows(rows: Iterable[Row]) -> list[Row]:
     return ordered
 
 
-def _cells(row: Row) -> list[str]:
-    return [_cell(column, getattr(row, column)) for column in COLUMNS]
-
-
 def _cell(column: str, value: str | float | None) -> str:
     if value is None:
         return ""
@@ -136,16 +156,17 @@ def _cell(column: str, value: str | float | None) -> str:
     return repr(float(value) + 0.0) if column in ("fraction", "value") else str(value)
 
 
-def _check_header(path: Path, header: list[str]) -> None:
-    if tuple(header) != COLUMNS:
+def _header(path: Path, header: list[str]) -> tuple[str, ...]:
+    if tuple(header) not in (COLUMNS, (*COLUMNS, MARK)):
         expected = ",".join(COLUMNS)
         raise ClbenchError(f"{path}:1: the header is {','.join(header)!r}; it must be {expected!r}")
+    return tuple(header)
 
 
-def _parse_row(path: Path, line: int, cells: list[str]) -> Row:
-    if len(cells) != len(COLUMNS):
-        raise ClbenchError(f"{path}:{line}: {len(cells)} cells; there must be {len(COLUMNS)}")
-    values = [_parse(path, line, *named) for named in zip(COLUMNS, cells, strict=True)]
+def _parse_row(path: Path, line: int, columns: tuple[str, ...], cells: list[str]) -> Row:
+    if len(cells) != len(columns):
+        raise ClbenchError(f"{path}:{line}: {len(cells)} cells; there must be {len(columns)}")
+    values = [_parse(path, line, *named) for named in zip(columns, cells, strict=True)]
     try:
         return Row(*values)  # type: ignore[arg-type]
     except ValueError as error:

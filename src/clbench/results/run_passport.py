@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from clbench.results.matrix import Vector
-from clbench.results.model import CaseMetric, PassportLine, Stat
+from clbench.results.model import CaseMetric, PassportLine
 from clbench.results.passport import PASSPORT, Finished, Variant
 from clbench.results.records import STAGED, BenchmarkInfo, Replicate
 from clbench.results.rows import Row
 from clbench.results.scores import ByReplicate, Scores, after_stage, beside, final, over_replicates
+from clbench.results.stat import Stat
 
 
 def run_passport(info: BenchmarkInfo, scores: Mapping[str, ByReplicate]) -> tuple[PassportLine, ...]:

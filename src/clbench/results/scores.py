@@ -29,9 +29,10 @@ from clbench.results.matrix import (
     stage_matrix,
     task_vector,
 )
-from clbench.results.model import Reading, Stat
+from clbench.results.model import Reading
 from clbench.results.records import BaselineInfo, BenchmarkInfo, Replicate
 from clbench.results.rows import Row
+from clbench.results.stat import Stat
 
 T = TypeVar("T")
 

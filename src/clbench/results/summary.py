@@ -5,19 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from clbench.errors import ClbenchError
+from clbench.results.account_model import Missing
 from clbench.results.accounts import costs, evidence
 from clbench.results.continual import average_accuracy, gap_closed
 from clbench.results.labels import label_transfer, with_label_intervals
 from clbench.results.matrix import reference_ml
-from clbench.results.model import (
-    BaselineSummary,
-    Metrics,
-    Missing,
-    Stat,
-    Summary,
-    SurfaceReading,
-    TransferPoint,
-)
+from clbench.results.model import BaselineSummary, Metrics, Summary, SurfaceReading, TransferPoint
 from clbench.results.monitor import monitor_points
 from clbench.results.records import STAGED, BaselineInfo, BenchmarkInfo, Hole, Replicate, StageRecord
 from clbench.results.rows import Row
@@ -37,6 +30,7 @@ from clbench.results.scores import (
     reading,
     staged_metrics,
 )
+from clbench.results.stat import Stat
 from clbench.results.surfaces import surface_readings
 from clbench.results.transfer import transfer_points
 
@@ -103,6 +97,12 @@ def check_rows(info: BenchmarkInfo, rows: Sequence[Row]) -> None:
             found, wanted = (", ".join(sorted(map(str, group))) for group in (strange, values))
             report = f"a report of {info.name} v{info.version}"
             raise ClbenchError(f"rows of {column} {found} in {report}, which shows {wanted} only")
+    if strange_marks := {row.subset_of for row in rows} - {info.mark}:
+        found, wanted = (mark and f"of a subset of {mark}" for mark in (sorted(strange_marks)[0], info.mark))
+        raise ClbenchError(
+            f"rows {found or 'without a mark'} in a report of {info.name} v{info.version}, "
+            f"which shows rows {wanted or 'of no subset'} only"
+        )
     unordered = {row.protocol for row in rows if row.order > 1 and row.protocol not in STAGED}
     if unordered:
         raise ClbenchError(f"rows of a further order of {', '.join(sorted(unordered))}, which is run without one")

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from clbench.execute.backends import Local
 from clbench.execute.run import Outcome, carry_out
 from clbench.plan import Job, Plan
 from clbench.store import Store
@@ -57,14 +58,15 @@ class Scene:
     def carry_out(self, *, done: set[str] | None = None, cores: int = 2, **more: Any) -> tuple[Outcome, str]:
         """Carry the plan out here; returns what came of it and what was printed."""
         said = io.StringIO()
-        arguments = (self.plan_path, self.plan, done or set(), self.store, self.run_folder, cores)
+        backend = more.pop("backend", Local(jobs=cores))
+        arguments = (self.plan_path, self.plan, done or set(), self.store, self.run_folder, backend)
         outcome = carry_out(*arguments, Console(file=said), module="stand_in", **more)
         return outcome, said.getvalue()
 
-    def drive(self) -> subprocess.Popen[bytes]:
+    def drive(self, *gpus: str, jobs: int = 2) -> subprocess.Popen[bytes]:
         """Carry the plan out in a program of its own, which leads a process group."""
         assert self.plan
-        arguments = [self.plan_path, self.store.root, self.run_folder]
+        arguments = [self.plan_path, self.store.root, self.run_folder, str(jobs), self.root / "leases", *gpus]
         return subprocess.Popen(
             [sys.executable, DRIVER, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             process_group=0,

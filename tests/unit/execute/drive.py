@@ -1,4 +1,4 @@
-"""A program that carries a plan out the way ``clbench run`` does: ``drive.py PLAN STORE RUN_FOLDER``."""
+"""Carries a plan out the way ``clbench run`` does: ``drive.py PLAN STORE RUN_FOLDER JOBS LEASES GPU…``."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from pathlib import Path
 
 from rich.console import Console
 
+from clbench.execute.backends import Local
 from clbench.execute.lock import hold
 from clbench.execute.run import carry_out
 from clbench.plan import Plan
 from clbench.store import Store
 
 
-def main(plan_path: Path, store: Store, run_folder: Path) -> int:
+def main(plan_path: Path, store: Store, run_folder: Path, backend: Local) -> int:
     """Hold the folder, do what is not done, end with the outcome's exit code."""
     console = Console()
     with hold(run_folder, console=console):
         plan = Plan.model_validate_json(plan_path.read_text())
         done = {job.id for job in plan.jobs if store.job(job.id).read("result") is not None}
-        return carry_out(plan_path, plan, done, store, run_folder, 2, console, module="stand_in").exit_code
+        return carry_out(plan_path, plan, done, store, run_folder, backend, console, module="stand_in").exit_code
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Store(Path(sys.argv[2])), Path(sys.argv[3])))
+    plan, root, run, jobs, leases, *gpus = sys.argv[1:]
+    sys.exit(main(Path(plan), Store(Path(root)), Path(run), Local(int(jobs), tuple(gpus), Path(leases))))

@@ -34,7 +34,9 @@ def main(plan_path: str, job_id: str) -> int:
     (folder.path / "pid.txt").write_text(str(os.getpid()))
     with open(Path(spec["store"]) / "starts.txt", "a") as starts:
         starts.write(f"{job_id}\n")
+    _note(spec, "begin", job_id)
     _act(spec)
+    _note(spec, "end", job_id)
     folder.finish("result", {"began": began, "ended": time.time(), **_facts()}, [])
     return 0
 
@@ -46,6 +48,14 @@ def _redirect(log: Path) -> None:
         os.dup2(file.fileno(), 2)
 
 
+def _note(spec: dict[str, Any], what: str, job_id: str) -> None:
+    """Say in a common file which GPU this job sees, where the spec names one."""
+    if "gpus" in spec:
+        gpu = os.environ.get("CUDA_VISIBLE_DEVICES")
+        with open(spec["gpus"], "a") as file:
+            file.write(f"{what} {gpu} {job_id} {os.getpid()}\n")
+
+
 def _act(spec: dict[str, Any]) -> None:
     if "helper" in spec:
         subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", spec["helper"]])
@@ -53,6 +63,7 @@ def _act(spec: dict[str, Any]) -> None:
     if "say" in spec:
         print(spec["say"], flush=True)
     if "signal" in spec:
+        _note(spec, "end", "killed")
         os.kill(os.getpid(), spec["signal"])
     if "error" in spec:
         raise ValueError(spec["error"])

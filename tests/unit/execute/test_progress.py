@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from clbench.execute.backends import Local
 from clbench.execute.engine import EngineFolder
 from clbench.execute.progress import HEARTBEAT, Lines, Screen, Status, duration
 from clbench.execute.watch import Watch
@@ -21,7 +22,7 @@ class Stage:
 
     def __init__(self, scene: Any) -> None:
         self.folder = EngineFolder.of(scene.store, scene.run_folder)
-        self.folder.prepare(scene.jobs, ["true"], 2)
+        self.folder.prepare(scene.jobs, ["true"], Local(jobs=2).needs(scene.plan))
         (self.folder.path / "tickets").mkdir()
         self.scene = scene
         self.watch = Watch(scene.jobs, scene.store, self.folder, scene.run_folder / "engine.log")
@@ -78,7 +79,7 @@ def test_titles_and_logs_are_printed_as_they_are_however_long_or_bracketed(scene
 
 def test_a_sign_of_life_comes_only_after_a_silence(stage: Stage) -> None:
     said = io.StringIO()
-    lines = Lines(Console(file=said), Status(stage.watch, 4, 2))
+    lines = Lines(Console(file=said), Status(stage.watch, 4, 2, "2 cores"))
     stage.event("started", "a")
     stage.watch.look()
     lines.tick()
@@ -93,7 +94,7 @@ def test_a_sign_of_life_comes_only_after_a_silence(stage: Stage) -> None:
 
 def test_on_a_terminal_running_jobs_stand_with_their_bar_and_their_words(stage: Stage) -> None:
     said = io.StringIO()
-    screen = Screen(Console(file=said, force_terminal=True, width=120), Status(stage.watch, 0, 2))
+    screen = Screen(Console(file=said, force_terminal=True, width=120), Status(stage.watch, 0, 2, "2 cores"))
     screen.begin()
     stage.event("started", "a", ago=65)
     stage.progress("a", done=3, of=12, doing="epoch 3 of 12")
@@ -110,7 +111,7 @@ def test_on_a_terminal_running_jobs_stand_with_their_bar_and_their_words(stage: 
 
 
 def test_time_left_follows_the_pace_of_finished_jobs_and_the_share_of_running_ones(stage: Stage) -> None:
-    status = Status(stage.watch, 0, 2)
+    status = Status(stage.watch, 0, 2, "2 cores")
     assert status.left == 30, "the chain is longer than 50 s on two cores"
 
     stage.event("started", "a", ago=20)
@@ -159,7 +160,7 @@ def test_a_half_written_event_is_read_when_it_is_whole(stage: Stage) -> None:
 
 
 def test_jobs_behind_a_failure_are_counted_as_skipped_and_cost_no_time(stage: Stage) -> None:
-    status = Status(stage.watch, 0, 2)
+    status = Status(stage.watch, 0, 2, "2 cores")
     stage.event("started", "b")
     stage.event("failed", "b")
     stage.watch.look()

@@ -197,3 +197,19 @@ def test_nothing_is_left_in_the_engines_folder_or_running_after_a_run(scene: Any
 
     assert list((scene.store.root / "engine").iterdir()) == []
     assert scene.processes() == []
+
+
+def test_no_module_of_the_working_folder_takes_the_engines_place(
+    scene: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.add("a")
+    folder = tmp_path / "strangers"
+    folder.mkdir()
+    for module in ("snakemake", "stand_in", "socket", "yaml"):
+        (folder / f"{module}.py").write_text(f"open({str(tmp_path / 'trace')!r}, 'w'); raise SystemExit(1)")
+    monkeypatch.chdir(folder)
+
+    outcome, said = scene.carry_out()
+
+    assert outcome.exit_code == 0, said
+    assert not (tmp_path / "trace").exists()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from clbench.cores import available_cores
-from clbench.execute.engine import client_command
+from clbench.execute.backends import Local
 from clbench.execute.warm import warm_server
 
 
@@ -27,7 +27,7 @@ def warm(scene: Any, monkeypatch: Any) -> Iterator[str]:
 
 def _start(scene: Any, job: str) -> subprocess.Popen[bytes]:
     assert scene.plan
-    command = [*client_command(scene.plan_path, "stand_in"), job]
+    command = [*Local().command(scene.plan_path, "stand_in"), job]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 

@@ -9,7 +9,8 @@ import pytest
 from clbench.report import all_tables, report_page, terminal_report
 from clbench.report.comparison_tables import differences_table, ranking_table
 from clbench.results import Stat, Summary
-from clbench.results.model import Difference, Interval, Rank
+from clbench.results.model import Difference, Rank
+from clbench.results.stat import Interval
 
 Toy = Callable[..., Summary]
 

@@ -15,8 +15,22 @@ from selenium.webdriver.support.wait import WebDriverWait
 from clbench.report.page.write import write_page
 from clbench.report.write import write_report
 from clbench.results import Row, Summary
+from clbench.results.drift import drift_points
+from clbench.results.drift_rows import DriftRow, MapRow
+from clbench.results.model import Drift
 from clbench.results.passport import PASSPORT
 
+HEAD = ("toy", 1, "continual", "finetune")
+LAYERS = ("encoder.0", "encoder.1", "decoder.0")
+DRIFT = [
+    DriftRow(*HEAD, seed, 1, stage, "job", task, "own", own, depth, layer, 64, 0.25 * own)
+    for seed in (0, 1) for stage, task, own in ((2, "mini-liver", 1), (3, "mini-liver", 1), (3, "mini-lung", 2))
+    for depth, layer in enumerate(LAYERS)
+]  # fmt: skip
+MAPS = [
+    MapRow(*HEAD, 0, 1, 3, "job", layer, task, point, float(point), float(len(task)))
+    for layer in LAYERS[1:] for task in ("mini-liver", "mini-lung", "mini-spleen") for point in range(5)
+]  # fmt: skip
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 QUIET = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
@@ -158,6 +172,42 @@ def test_an_inert_baseline_is_stamped_and_a_hole_is_no_zero(page: Chrome) -> Non
 
 def test_what_others_wrote_is_shown_as_text_and_never_run(page: Chrome) -> None:
     assert "the <b>disk</b> was full" in page.find_element(By.ID, "missing").text
+
+
+@pytest.fixture
+def drifted(browser: Chrome, toy: Callable[..., Summary], folder: Path) -> Chrome:
+    """The toy benchmark's page with drift that was measured."""
+    place = folder / "drifted"
+    summary = toy(seeds=(0, 1)).model_copy(update={"drift": Drift(points=drift_points(DRIFT, (0, 1)))})
+    whole = write_report(place, summary, {"command": "clbench run toy"})
+    write_page(place, whole, (), maps=MAPS)
+    browser.get_log("browser")
+    browser.get((place / "report.html").as_uri())
+    return browser
+
+
+def test_drift_has_its_figures_and_a_line_of_its_table_for_each_part_of_the_network(drifted: Chrome) -> None:
+    section = drifted.find_element(By.ID, "representation-drift")
+    assert drifted.get_log("browser") == []
+    titles = [title.text for title in section.find_elements(By.CSS_SELECTOR, "figure h3")]
+    assert titles == [
+        "How much of each task's representation is left", "Which layers drift",
+        "Features of the bottleneck after the last stage",
+        "Features of the decoder's last stage after the last stage",
+    ]  # fmt: skip
+    assert all(svg.rect["height"] > 100 for svg in section.find_elements(By.CSS_SELECTOR, "svg"))
+    lines = section.find_elements(By.CSS_SELECTOR, 'tbody tr[data-baseline="finetune"]')
+    cells = [[td.get_attribute("data-value") for td in line.find_elements(By.TAG_NAME, "td")] for line in lines]
+    assert cells == [["finetune", part, "0.25", "0.5"] for part in ("encoder", "bottleneck", "decoder")]
+
+
+def test_a_page_without_drift_says_how_to_measure_it(
+    browser: Chrome, toy: Callable[..., Summary], folder: Path
+) -> None:
+    words = "Not measured. `clbench drift RUN` does."
+    write_page(folder / "none", toy().model_copy(update={"drift": Drift(words=words)}), ())
+    browser.get((folder / "none" / "report.html").as_uri())
+    assert words in browser.find_element(By.ID, "representation-drift").text
 
 
 @pytest.mark.parametrize("width", [1200, 420])

@@ -11,7 +11,7 @@ import pytest
 from clbench.report.render import cell_text, comma_separated, latex, markdown, terminal
 from clbench.report.table import Cell, Table
 from clbench.results import Stat
-from clbench.results.model import Interval
+from clbench.results.stat import Interval
 
 
 def stat(mean: float, sd: float | None = None, seeds: int = 1, planned: int = 1) -> Stat:

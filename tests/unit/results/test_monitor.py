@@ -1,11 +1,10 @@
-"""Dice within stages: means over cases and seeds, in places that a curve is drawn from."""
+"""Dice within stages: means over cases and seeds, in places that a curve is drawn from, and in the curve."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from clbench.report.figures.monitor import _points, monitor_figures
-from clbench.report.page.write import all_figures
+from clbench.report.figures.sequence import forgetting_figures, stages_between
 from clbench.results import BaselineInfo, BenchmarkInfo, Row, summarise
 
 SEQUENCE = ("liver", "lung")
@@ -34,15 +33,30 @@ def test_a_point_is_the_mean_over_cases_then_seeds_at_its_share_of_the_stage():
     assert point.dice.seeds == 2
 
 
-def test_a_curve_begins_in_the_tasks_own_stage_and_passes_the_ends_of_stages():
-    summary = summarise(INFO, ROWS, (), {}, [*MONITORED, within(0, "a", 0.1, 10, "lung")])
+def test_a_curve_begins_in_the_tasks_own_stage():
+    early = within(0, "a", 0.1, 10, "lung")
+    summary = summarise(INFO, ROWS, (), {}, [*MONITORED, early, replace(early, stage=1, trained_on="liver")])
     entry = summary.baselines[0]
-    assert _points(summary, entry, 1, "liver") == [(1.0, 1.0), (1.25, 0.5), (2.0, 0.25)]
-    assert _points(summary, entry, 1, "lung") == [(1.5, 0.1), (2.0, 0.75)]
+    assert [(place, stat.mean) for place, stat in stages_between(summary, entry, 1, "liver")] == [(1.25, 0.5)]
+    assert [(place, stat.mean) for place, stat in stages_between(summary, entry, 1, "lung")] == [(1.5, 0.1)]
 
 
-def test_what_is_monitored_changes_no_other_number_and_without_it_there_is_no_figure():
+def drawn(*monitored: Row):
+    (figure,) = forgetting_figures(summarise(INFO, ROWS, (), {}, monitored))
+    return figure
+
+
+def test_the_curve_of_forgetting_passes_what_was_measured_within_a_stage_and_is_marked_at_its_ends():
+    liver, _ = drawn(*MONITORED).figure.axes
+    line = next(line for line in liver.lines if line.get_label() == "finetune")
+    assert list(zip(*line.get_data(), strict=True)) == [(1, 1.0), (1.25, 0.5), (2, 0.25)]
+    assert line.get_markevery() == [0, 2]
+    assert liver.get_xlim()[0] == 0
+
+
+def test_what_is_monitored_changes_no_other_number_and_without_it_a_curve_has_the_ends_alone():
     watched, plain = summarise(INFO, ROWS, (), {}, MONITORED), summarise(INFO, ROWS, (), {})
     assert watched.model_copy(update={"monitor": ()}) == plain
-    assert monitor_figures(plain) == []
-    assert "monitor" in {figure.slug for figure in all_figures(watched)}
+    liver, _ = drawn().figure.axes
+    assert [list(line.get_xdata()) for line in liver.lines] == [[1, 2]]
+    assert drawn().slug == drawn(*MONITORED).slug == "forgetting"

@@ -12,7 +12,8 @@ import pytest
 
 from clbench.errors import ClbenchError
 from clbench.results import BaselineInfo, BenchmarkInfo, Hole, Row, StageRecord, Stat, Summary, summarise
-from clbench.results.model import BaselineSummary, Missing
+from clbench.results.account_model import Missing
+from clbench.results.model import BaselineSummary
 
 ORDERS = (("liver", "lung", "spleen"), ("spleen", "liver", "lung"))
 INFO = BenchmarkInfo(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import os
 import shutil
 import tarfile
@@ -20,6 +21,13 @@ from clbench.errors import MissingEnvironment
 UNNEEDED = ("imagesTs",)
 """Folders that hold no labelled case."""
 CHUNK = 2**22
+MOST_FILES = 200_000
+"""Entries of the largest archive that is unpacked."""
+GROWTH, ALWAYS = 20, 2**30
+"""How many times its own size an archive may unpack to; below so many bytes it is not asked."""
+HEADER = 2**20
+"""Bytes of an entry's extended header, which is read into memory."""
+EXTENDED = (*tarfile.GNU_TYPES[:2], tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 MD5 = "md5"
 """What a checksum is remembered as."""
 
@@ -28,7 +36,8 @@ def unpacked(source: MsdSource, archive: Path, places: DataPlaces, telling: Tell
     """Unpack a task's tar into the data folder; what was unpacked whole before is not unpacked again.
 
     Raises:
-        MissingEnvironment: it is not the published file, is broken, leads out of the folder, or does not fit.
+        MissingEnvironment: it is not the published file, is broken, leads out of the folder, unpacks to far more
+            than its size, or does not fit.
     """
     target = places.datasets / source.folder
     begun = target.with_name(f".{source.folder}.unpacking")
@@ -41,7 +50,7 @@ def unpacked(source: MsdSource, archive: Path, places: DataPlaces, telling: Tell
             _unpack(archive, begun, advance)
         except tarfile.FilterError as error:
             raise MissingEnvironment(f"{archive}: refused, nothing of it is used: {error}") from error
-        except (tarfile.TarError, EOFError, zlib.error) as error:
+        except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as error:
             raise MissingEnvironment(f"{archive}: is no whole tar file: {error}; fetch it again") from error
     top = begun / source.folder
     if not top.is_dir():
@@ -85,8 +94,8 @@ def _md5(file: Path, advance: Advance) -> str:
 
 def _unpack(archive: Path, begun: Path, advance: Advance) -> None:
     make_folder(begun)
-    with tarfile.open(archive) as tar:
-        members = list(_wanted(tar, begun))
+    with tarfile.open(archive, tarinfo=_Member) as tar:
+        members = list(_wanted(tar, begun, max(ALWAYS, GROWTH * archive.stat().st_size)))
         total, done = sum(member.size for member in members), 0
         require_room(begun, sum(m.size for m in members if not _is_there(m, begun)))
         for member in members:
@@ -96,13 +105,29 @@ def _unpack(archive: Path, begun: Path, advance: Advance) -> None:
             advance(done, total)
 
 
-def _wanted(tar: tarfile.TarFile, begun: Path) -> Iterator[tarfile.TarInfo]:
+class _Member(tarfile.TarInfo):
+    """An entry whose extended headers are no larger than names are."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in EXTENDED and self.size > HEADER:
+            raise tarfile.ReadError(f"a header of {self.size} bytes; {HEADER} are the most that is read")
+        member: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
+        return member
+
+
+def _wanted(tar: tarfile.TarFile, begun: Path, most: int) -> Iterator[tarfile.TarInfo]:
     """The files to unpack; every member is checked, also those that are passed over.
 
     Raises:
         tarfile.FilterError: a path leads out of the folder, or is a device.
+        tarfile.ReadError: it unpacks to more than ``most`` bytes, or to too many files.
     """
-    for member in tar:
+    size = 0
+    for number, member in enumerate(tar, start=1):
+        size += member.size
+        if size > most or number > MOST_FILES:
+            what = f"{MOST_FILES} files" if number > MOST_FILES else f"{most} bytes"
+            raise tarfile.ReadError(f"it unpacks to more than {what}, the most that is unpacked of such an archive")
         checked = tarfile.data_filter(member, str(begun.resolve()))
         path = PurePosixPath(checked.name)
         if checked.isreg() and not path.name.startswith(".") and not set(UNNEEDED) & set(path.parts):

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from clbench.report.page.links import Query, query
 from clbench.report.render import cell_text
 from clbench.report.table import Cell, Table, bare, stamps_of
-from clbench.results.model import Stat, Summary
+from clbench.results.model import Summary
+from clbench.results.stat import Stat
 
 
 @dataclass(frozen=True)

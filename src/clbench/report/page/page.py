@@ -10,7 +10,8 @@ from importlib.resources import files
 from itertools import groupby
 from typing import Any
 
-from clbench.report.document import flat, limits, seeds_words
+from clbench.report.document import flat, limits, seeds_words, subset_words
+from clbench.report.drift_tables import SECTION as DRIFT
 from clbench.report.figures.drawing import Drawn
 from clbench.report.page.cells import ShownTable, shown, shown_table
 from clbench.report.page.links import of_metric
@@ -18,9 +19,10 @@ from clbench.report.page.pictures import NO_PICTURES, Picture, Pictures
 from clbench.report.page.verdict import compared
 from clbench.report.table import Table, stamped, stamps_of
 from clbench.report.tables import all_tables
-from clbench.results.model import BaselineSummary, Stat, Summary
+from clbench.results.model import BaselineSummary, Summary
 from clbench.results.records import RESERVED
 from clbench.results.rows import COLUMNS, Row
+from clbench.results.stat import Stat
 
 MOST_BYTES = 3_000_000
 """Packed rows beyond this stay in ``rows.csv`` alone, so that a page is never over 5 MB."""
@@ -83,7 +85,8 @@ def _page(
     info = summary.benchmark
     return {
         "name": info.name, "title": info.title, "version": info.version, "seeds": seeds_words(info.seeds),
-        "orders": info.orders, "targets": ", ".join(info.targets), "compared": compared(summary),
+        "orders": info.orders, "targets": ", ".join(info.targets), "subset": subset_words(info),
+        "compared": compared(summary),
         "verdict": verdict, "limits": limits(summary), "overview": _overview(summary),
         "parts": _parts(summary, figures, pictures),
         "footer": "Every measurement is in rows.csv, every number in summary.json, every table in tables/ and every "
@@ -100,6 +103,7 @@ def _parts(summary: Summary, figures: Sequence[Drawn], pictures: Pictures) -> li
         *([Part("Forgetting", "forgetting", figures=forgetting)] if forgetting else []),
         *_picture_parts(pictures),
         *(_table_part(title, members, summary, _drawings(figures, title)) for title, members in sections),
+        *_drift_part(summary),
         Part("Provenance", "provenance", entries=tuple(flat(summary.provenance))),
         Part("Reproduce", "reproduce", command=command, words="The same command goes on with a run that stopped."),
     ]
@@ -111,6 +115,12 @@ def _table_part(title: str, members: Iterable[Table], summary: Summary, figures:
         title, title.lower().replace(" ", "-"), figures=figures,
         maps=tables if maps else (), tables=() if maps else tables,
     )  # fmt: skip
+
+
+def _drift_part(summary: Summary) -> list[Part]:
+    """Why drift is not shown; its table says itself what is missing of it."""
+    words = "" if summary.drift.points else summary.drift.words
+    return [Part(DRIFT, "representation-drift", words=words)] if words else []
 
 
 def _picture_parts(pictures: Pictures) -> list[Part]:

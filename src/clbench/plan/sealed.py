@@ -1,0 +1,31 @@
+"""A plan as a file that carries its own checksum, so that no changed bit of it trains something else."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from clbench.plan.records import Plan
+
+_SEAL = re.compile(rb'\A\{\s*"sha256": "([0-9a-f]*)"')
+
+
+def plan_bytes(plan: Plan) -> bytes:
+    """The plan as JSON, with the SHA-256 of its own bytes (``sha256`` empty) as its first key."""
+    blank = plan.model_copy(update={"sha256": ""}).model_dump_json(indent=1).encode()
+    seal = hashlib.sha256(blank).hexdigest().encode()
+    return blank.replace(b'"sha256": ""', b'"sha256": "' + seal + b'"', 1)
+
+
+def plan_from(data: bytes) -> Plan:
+    """The plan in a file's bytes.
+
+    Raises:
+        ValueError: there is none of this version, or one of its bytes is not as it was written.
+    """
+    plan, found = Plan.model_validate_json(data), _SEAL.match(data)
+    if plan.sha256:
+        blank = data[: found.start(1)] + data[found.end(1) :] if found else b""
+        if hashlib.sha256(blank).hexdigest() != plan.sha256:
+            raise ValueError("its content does not have the checksum it was sealed with")
+    return plan
