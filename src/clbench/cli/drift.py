@@ -52,7 +52,7 @@ def _require(plan: Plan, baselines: tuple[str, ...], seed: int | None) -> None:
     """
     chains = chains_of(plan)
     if not chains:
-        raise ClbenchError("the run learns no task after another, or reports no case of them: nothing can drift")
+        raise ClbenchError("no drift can be measured: the run learns no task after another, or reports no case")
     for name in baselines:
         _known("baseline", name, {chain.uses[0].baseline for chain in chains})
     if seed is not None:

@@ -77,11 +77,17 @@ def panels(count: int, columns: int, width: float, height: float) -> tuple[Figur
     return figure, axes
 
 
-def legend(figure: Figure, axes: Axes) -> None:
-    """Name the lines of ``axes`` below the figure, as many side by side as there is room for."""
+def legend(figure: Figure, axes: Axes, markers: float = 1.0) -> None:
+    """Name the lines of ``axes`` below the figure, as many side by side as there is room for.
+
+    Args:
+        figure: the figure.
+        axes: has the lines.
+        markers: how many times as large as in the figure the markers are.
+    """
     handles, names = axes.get_legend_handles_labels()
     columns = max(1, int(figure.get_figwidth() / 1.25))
-    below: dict[str, Any] = {"loc": "outside lower center", "ncols": columns}
+    below: dict[str, Any] = {"loc": "outside lower center", "ncols": columns, "markerscale": markers}
     figure.legend(handles, names, **below, fontsize=8, frameon=False, labelcolor=INK)
 
 

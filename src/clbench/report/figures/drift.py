@@ -22,8 +22,9 @@ TASKS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#aa3377", "#66ccee", "#997
 def drift_figures(summary: Summary, maps: Sequence[MapRow]) -> list[Drawn]:
     """Similarity over the stages and over the layers, for each order, and maps of the last stage's features."""
     orders = sorted({point.order for point in summary.drift.points})
-    figures = [draw(summary, order) for order in orders for draw in (_stages, _layers)]
-    return [*figures, *_maps(summary, maps)]
+    ended = {point.order for point in summary.drift.points if point.stage == len(summary.benchmark.sequence)}
+    figures = [[_stages(summary, order), *([_layers(summary, order)] if order in ended else [])] for order in orders]
+    return [*(figure for drawn in figures for figure in drawn), *_maps(summary, maps)]
 
 
 def _stages(summary: Summary, order: int) -> Drawn:
@@ -115,7 +116,7 @@ def _map(summary: Summary, maps: Sequence[MapRow], layer: str, order: int) -> Dr
         axis.set(title=stamped(entry), xticks=(), yticks=())
         axis.spines[["top", "right"]].set(visible=True, color=INK, linewidth=0.6)
         axis.set_box_aspect(1)
-    legend(figure, axes[0])
+    legend(figure, axes[0], markers=2.0)
     words, slug = order_words(summary, order)
     where = "bottleneck" if layer.startswith("encoder") else "decoder's last stage"
     return Drawn(
