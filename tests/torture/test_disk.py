@@ -15,7 +15,7 @@ import pytest
 from torture.conftest import Quiet
 
 RUN = ("run", "ci", "--store", "disk/store", "--out", "disk/run")
-TWELFTHS = range(1, 12)
+TWELFTHS = (1, 3, 5, 7, 9, 11)
 
 
 @pytest.fixture

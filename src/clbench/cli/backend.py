@@ -18,13 +18,14 @@ ENGINES = ("local", "slurm")
 
 
 def backend_options(command: F) -> F:
-    """``--jobs``, ``--gpus``, ``--engine`` and ``--profile``, which the command receives as ``backend``."""
+    """``--jobs``, ``--gpus``, ``--time-limit``, ``--engine``, ``--profile``; the command receives one ``backend``."""
 
     @wraps(command)
     def with_backend(
-        *args: Any, jobs: int | None, gpus: tuple[str, ...], engine: str, profile: Path | None, **others: Any
-    ) -> Any:
-        return command(*args, backend=_backend(engine, jobs, gpus, profile), **others)
+        *args: Any, jobs: int | None, gpus: tuple[str, ...], engine: str, profile: Path | None,
+        time_limit: int | None, **others: Any,
+    ) -> Any:  # fmt: skip
+        return command(*args, backend=_backend(engine, jobs, gpus, profile, time_limit), **others)
 
     for option in reversed(_OPTIONS):
         with_backend = option(with_backend)
@@ -43,6 +44,8 @@ _OPTIONS = (
                  help="Jobs side by side.  [default: one per GPU; without GPUs, one per core; on Slurm, all]"),
     click.option("--gpus", default="", metavar="0,1,…", callback=_names,
                  help="The GPUs to train on; more --jobs than GPUs share them.  [default: all]"),
+    click.option("--time-limit", type=click.IntRange(min=1), metavar="MINUTES",
+                 help="Kill a job that takes longer; run again, it goes on from its last epoch.  [default: none]"),
     click.option("--engine", type=click.Choice(ENGINES), default="local", show_default=True,
                  help="Where jobs run: on this machine, or each as a job of Slurm."),
     click.option("--profile", type=PATH, metavar="FILE",
@@ -50,7 +53,9 @@ _OPTIONS = (
 )  # fmt: skip
 
 
-def _backend(engine: str, jobs: int | None, gpus: tuple[str, ...], profile: Path | None) -> Backend:
+def _backend(
+    engine: str, jobs: int | None, gpus: tuple[str, ...], profile: Path | None, minutes: int | None
+) -> Backend:
     """The place that the options name.
 
     Raises:
@@ -60,10 +65,12 @@ def _backend(engine: str, jobs: int | None, gpus: tuple[str, ...], profile: Path
     if engine == "slurm":
         if gpus:
             raise ClbenchError("--gpus chooses among this machine's; on Slurm, `gpus:` in the profile says how many")
+        if minutes:
+            raise ClbenchError("--time-limit is for this machine; on Slurm, `time:` in the profile says how long")
         from clbench.execute.slurm import slurm
 
         return slurm(jobs, profile)
     if profile is not None:
         raise ClbenchError("--profile goes with --engine slurm")
     found = usable_gpus(gpus)
-    return Local(jobs, found, lease_folder()) if found else Local(jobs)
+    return Local(jobs, found, lease_folder(), minutes) if found else Local(jobs, minutes=minutes)

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from clbench.cores import available_cores
 from clbench.execute.lease import LEASES, VARIABLE, Offer
+from clbench.execute.lifetime import TIME_LIMIT
 from clbench.plan import Job, Plan
 
 CLIENT = Path(__file__).with_name("client.py")
@@ -74,6 +75,8 @@ class Local(Backend):
     """What stages may lease."""
     leases: Path = LEASES
     """Where the leases are locked."""
+    minutes: int | None = None
+    """After how long a job is killed."""
 
     warm: ClassVar[bool] = True
 
@@ -113,10 +116,11 @@ class Local(Backend):
         return {job.id: self._needs(job) for job in plan.jobs}
 
     def _needs(self, job: Job) -> Needs:
+        limit = {TIME_LIMIT: str(60 * self.minutes)} if self.minutes else {}
         if job.kind == "prepare":
-            return Needs(self.cores, resources={"slot": 1})
-        offer = Offer(str(self.leases), self.gpus, self._sharing).to_text() if self.gpus else None
-        return Needs(1, {VARIABLE: offer} if offer else {}, {"slot": 1})
+            return Needs(self.cores, limit, {"slot": 1})
+        offer = {VARIABLE: Offer(str(self.leases), self.gpus, self._sharing).to_text()} if self.gpus else {}
+        return Needs(1, offer | limit, {"slot": 1})
 
 
 def _many(number: int, thing: str) -> str:

@@ -21,11 +21,18 @@ ONE_THREAD = {
     "GOTO_NUM_THREADS": "1",
 }
 """What keeps the numeric libraries to one thread."""
-PASSED_ON = ("CLBENCH_THREADS", "CLBENCH_LEASE")
+PASSED_ON = ("CLBENCH_THREADS", "CLBENCH_LEASE", "CLBENCH_TIME_LIMIT")
+HINTS: dict[int, str] = {
+    signal.SIGKILL: "; was memory short?",
+    signal.SIGALRM: ": it took longer than --time-limit allows",
+}
+"""What a signal that ended a job may mean."""
 DO_IT_HERE = """
 import sys
 from clbench.execute.lease import take_gpu
 take_gpu()
+from clbench.execute.lifetime import start_clock
+start_clock()
 from {module} import main
 sys.exit(main(*sys.argv[1:]))
 """
@@ -75,8 +82,7 @@ def _explain(job: str, status: int | None) -> int:
         return 1
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        hint = "; was memory short?" if number == signal.SIGKILL else ""
-        print(f"{job}: the job's process was killed by signal {number}{hint}", file=sys.stderr)
+        print(f"{job}: the job's process was killed by signal {number}{HINTS.get(number, '')}", file=sys.stderr)
         return 128 + number
     return os.WEXITSTATUS(status)
 

@@ -13,6 +13,8 @@ from contextlib import suppress
 from clbench.execute.client import ONE_THREAD
 
 PR_SET_PDEATHSIG = 1
+TIME_LIMIT = "CLBENCH_TIME_LIMIT"
+"""Tells a job after how many seconds it is to end, done or not."""
 PATIENCE = 5.0
 """Seconds that processes get to end by themselves before they are killed."""
 
@@ -51,6 +53,12 @@ def bound_to_me() -> Callable[[], None]:
         die_with_parent(parent)
 
     return prepare
+
+
+def start_clock() -> None:
+    """Have the system end this process when its time is up, however it hangs then; without a limit do nothing."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(int(os.environ.get(TIME_LIMIT, "0")))
 
 
 def kill_group(group: int) -> None:

@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from clbench.execute.lease import take_gpu
-from clbench.execute.lifetime import die_with_parent, kill_group
+from clbench.execute.lifetime import die_with_parent, kill_group, start_clock
 
 Json = dict[str, Any]
 
@@ -168,6 +168,7 @@ def _do(leave_to_parent: Callable[[], None], server: int, module: ModuleType, re
         gc.enable()
         os.environ.update(request["environment"])
         take_gpu()
+        start_clock()
         code = int(module.main(request["plan"], request["id"]) or 0)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)

@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from clbench.errors import MissingEnvironment
+from clbench.execute.backends import Local, Needs
+from clbench.execute.lifetime import TIME_LIMIT
+from clbench.plan import Plan
 
 
 def test_a_job_starts_only_after_all_its_parents_have_left_their_results(scene: Any) -> None:
@@ -78,6 +81,31 @@ def test_a_job_killed_by_a_signal_is_reported_as_killed(scene: Any) -> None:
     first, last = outcome.failed["hungry"].reason
     assert first == "allocating"
     assert last == "hungry: the job's process was killed by signal 9; was memory short?"
+
+
+def test_a_job_that_takes_longer_than_it_may_is_killed_and_the_others_are_done(scene: Any) -> None:
+    scene.add("hangs", sleep=3600)
+    scene.add("after", "hangs")
+    scene.add("quick")
+
+    outcome, _ = scene.carry_out(backend=Seconds(jobs=2, minutes=1))
+
+    assert outcome.finished == ("quick",)
+    assert outcome.skipped == ("after",)
+    last = outcome.failed["hangs"].reason[-1]
+    assert last == "hangs: the job's process was killed by signal 14: it took longer than --time-limit allows"
+    assert scene.processes() == []
+
+
+class Seconds(Local):
+    """A minute of a limit is a second here."""
+
+    def needs(self, plan: Plan) -> dict[str, Needs]:
+        """One second a minute."""
+        return {
+            name: Needs(given.threads, {TIME_LIMIT: str(int(given.environment[TIME_LIMIT]) // 60)}, given.resources)
+            for name, given in super().needs(plan).items()
+        }
 
 
 def test_a_job_that_ends_well_without_a_result_has_failed(scene: Any) -> None:
