@@ -70,6 +70,10 @@ def test_the_stage_before_is_the_own_stage_of_the_task_before(taken):
     rows = {(r.against, r.layer): r.cka for r in taken.drift
             if (r.baseline, r.stage, r.task) == ("finetune", 3, "mini-spleen")}  # fmt: skip
     assert all(rows["own", layer] == value for (_, layer), value in rows.items())
+    liver = [r for r in taken.drift if (r.baseline, r.stage, r.task) == ("finetune", 3, "mini-liver")]
+    assert {(r.against, r.against_stage) for r in liver} == {("own", 1), ("previous", 2)}
+    values = [[r.cka for r in liver if r.against == against] for against in ("own", "previous")]
+    assert all(own != previous for own, previous in zip(*values, strict=True))
 
 
 def test_what_was_measured_is_not_measured_again_and_would_be_the_same_to_the_bit(plan, taken, monkeypatch):
@@ -108,17 +112,6 @@ def test_a_part_of_a_run_keeps_what_was_written_of_the_rest(plan, taken, tmp_pat
     assert (tmp_path / "drift.csv").read_bytes() == whole
 
 
-def test_the_features_of_the_last_layer_are_what_the_head_reads_at_the_same_voxels(plan):
-    trainee = trainee_of(chains_of(plan, ("finetune",))[0].jobs[2], Store(Path(plan.store)))
-    features = stage_features(trainee)["mini-liver"]["decoder.1"]
-    network, prepared = load_network(trainee, "checkpoint_final"), trainee.prepared.tasks["mini-liver"]
-    library, read = CaseLibrary({"mini-liver": prepared.preprocessed}), []
-    for tile in sampled(library, "mini-liver", prepared.val, (16, 16, 16)):
-        with torch.inference_mode():
-            read.append(tile.voxels(network.features(tile.image)[0], 4).numpy())
-    np.testing.assert_allclose(features, np.concatenate(read), rtol=1e-4, atol=1e-5)
-
-
 @pytest.fixture(scope="module")
 def separate(tiny_run, tmp_path_factory):
     """A method that gives each task norms of its own, on the tiny run's data and first stage."""
@@ -135,7 +128,26 @@ def separate(tiny_run, tmp_path_factory):
     return plan
 
 
-def test_each_task_is_looked_at_with_its_own_weights_in_the_trunk(separate):
+def last_layer(trainee, task: str, own: str | None) -> np.ndarray:
+    """What a head reads at the sampled voxels of a task, with the weights of a task in the trunk."""
+    network, prepared = load_network(trainee, "checkpoint_final"), trainee.prepared.tasks[task]
+    library, read = CaseLibrary({task: prepared.preprocessed}), []
+    for tile in sampled(library, task, prepared.val, (16, 16, 16)):
+        with torch.inference_mode():
+            read.append(tile.voxels(network.features(tile.image, own)[0], 4).numpy())
+    return np.concatenate(read)
+
+
+def test_the_features_of_the_last_layer_are_what_the_tasks_own_head_reads_at_the_same_voxels(separate):
+    trainee = trainee_of(chains_of(separate)[0].jobs[2], Store(Path(separate.store)))
+    features = stage_features(trainee)
+    for task in ("mini-spleen", "mini-kidney"):
+        layer, shared = features[task]["decoder.1"], last_layer(trainee, task, None)
+        np.testing.assert_allclose(layer, last_layer(trainee, task, task), rtol=1e-4, atol=1e-5)
+        assert np.abs(layer - shared).max() > 1e-3, "its own weights make a difference"
+
+
+def test_tasks_with_weights_of_their_own_on_a_frozen_trunk_do_not_drift(separate):
     found = Taken()
     list(take(separate, (), None, found))
     assert own_cka(found, "norm-per-task") == pytest.approx([1] * 15, abs=1e-12)

@@ -15,7 +15,7 @@ from clbench.results.model import PARTS, DriftPoint, Summary
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-TASKS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#aa3377", "#66ccee", "#997700", "#bb5566", "#44aa99", "#8877cc")
+TASKS = ("#4f86c6", "#ee6677", "#2f9e55", "#ccbb44", "#aa3377", "#66ccee", "#997700", "#bb5566", "#44aa99", "#8877cc")
 """Colours for tasks, none of which a baseline has."""
 
 
