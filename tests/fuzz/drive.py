@@ -46,7 +46,8 @@ def main() -> None:
     corpus = _seeded(folder / "corpus", chosen)
     words = [
         sys.argv[0], str(corpus), f"-runs={asked.runs}", f"-max_total_time={asked.seconds}", f"-timeout={HANG}",
-        f"-rss_limit_mb={MEMORY}", f"-artifact_prefix={folder}/", "-max_len=16384", "-print_final_stats=1", f"-seed={asked.seed}",
+        f"-rss_limit_mb={MEMORY}", f"-artifact_prefix={folder}/", "-max_len=16384", "-print_final_stats=1",
+        f"-seed={asked.seed}",
     ]  # fmt: skip
     atheris.Setup(words, _one_input(chosen, folder), custom_mutator=_mutate)
     atheris.Fuzz()
