@@ -26,7 +26,7 @@ from clbench.pictures.gallery import Gallery
 from clbench.pictures.page import page_pictures
 from clbench.plan import Plan
 from clbench.plan.expand import make_plan
-from clbench.plan.sealed import plan_bytes, plan_from
+from clbench.plan.sealed import DamagedPlan, plan_bytes, plan_from
 from clbench.plan.trust import require_trusted
 from clbench.provenance import provenance
 from clbench.references import seal
@@ -253,5 +253,7 @@ def read_plan_file(path: Path) -> Plan:
         return plan_from(path.read_bytes())
     except OSError as error:
         raise MissingEnvironment(f"{path}: {error.strerror}; `clbench run` writes it into its folder") from None
+    except DamagedPlan as error:
+        raise MissingEnvironment(f"{path}: {error}; `clbench run` writes it anew") from None
     except ValueError:
         raise _other_version(path) from None

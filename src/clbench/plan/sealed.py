@@ -10,6 +10,10 @@ from clbench.plan.records import Plan
 _SEAL = re.compile(rb'\A\{\s*"sha256": "([0-9a-f]*)"')
 
 
+class DamagedPlan(ValueError):
+    """One of a plan's bytes is not as it was written."""
+
+
 def plan_bytes(plan: Plan) -> bytes:
     """The plan as JSON, with the SHA-256 of its own bytes (``sha256`` empty) as its first key."""
     blank = plan.model_copy(update={"sha256": ""}).model_dump_json(indent=1).encode()
@@ -21,11 +25,12 @@ def plan_from(data: bytes) -> Plan:
     """The plan in a file's bytes.
 
     Raises:
-        ValueError: there is none of this version, or one of its bytes is not as it was written.
+        DamagedPlan: its checksum does not fit.
+        ValueError: there is none of this version.
     """
     plan, found = Plan.model_validate_json(data), _SEAL.match(data)
     if plan.sha256:
         blank = data[: found.start(1)] + data[found.end(1) :] if found else b""
         if hashlib.sha256(blank).hexdigest() != plan.sha256:
-            raise ValueError("its content does not have the checksum it was sealed with")
+            raise DamagedPlan("its content does not have the checksum it was sealed with")
     return plan
