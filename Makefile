@@ -20,8 +20,8 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	touch $@
 
-test: setup  ## all tests
-	$(BIN)/python -m pytest
+test: setup  ## all tests, file by file on all cores
+	$(BIN)/python -m pytest -n logical --dist loadfile
 
 check: setup  ## style, types, import contracts, definitions
 	$(BIN)/ruff check .
