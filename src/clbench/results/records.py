@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, NamedTuple
 
+from clbench.definitions.base import Name
+
 RESERVED = {"from-scratch": "from-scratch", "joint": "joint", "joint-equal": "joint", "cumulative": "cumulative"}
 """Baselines that stand for a protocol of their own; all others are learnt one task after another."""
 
@@ -56,7 +58,7 @@ class BaselineInfo:
 class BenchmarkInfo:
     """What a report says about the benchmark, and the order in which it shows things."""
 
-    name: str
+    name: Name
     """Name of the benchmark."""
     version: int
     """Its version."""
