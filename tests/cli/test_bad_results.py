@@ -138,3 +138,12 @@ def test_a_matrix_that_is_not_square_is_refused_with_both_numbers(call: Call, tm
     code, _, err = call("metrics", "r.csv")
     assert code == 2
     assert "r.csv: 3 stages but 2 tasks" in err
+
+
+def test_a_reference_is_never_kept_where_a_strangers_summary_wants_it(call: Call, run: Callable[..., Path]) -> None:
+    changed(run("new"), lambda content: content["benchmark"].update(name="../../outside"))
+
+    code, _, err = call("reference", "new")
+
+    assert code == 4
+    assert "new/summary.json: not of this version of clbench (benchmark.name: String should match pattern" in err

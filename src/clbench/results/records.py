@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, NamedTuple
 
+from clbench.definitions.base import Name
 from clbench.definitions.subset import Subset
 
 RESERVED = {"from-scratch": "from-scratch", "joint": "joint", "joint-equal": "joint", "cumulative": "cumulative"}
@@ -58,7 +59,7 @@ class BaselineInfo:
 class BenchmarkInfo:
     """What a report says about the benchmark, and the order in which it shows things."""
 
-    name: str
+    name: Name
     """Name of the benchmark."""
     version: int
     """Its version."""

@@ -86,3 +86,15 @@ def test_rows_that_are_too_many_for_a_page_are_left_out_of_it_and_the_page_says_
     write_page(tmp_path, toy(), toy_rows())
     assert packed_rows(toy_rows()) == ""
     assert "the rows are too many" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_no_text_of_a_benchmark_becomes_part_of_the_pages_code(toy: Toy, toy_rows: Rows, tmp_path: Path) -> None:
+    text = toy().model_dump_json()
+    for word in ("mini-lung", "blip_strict", "organ", toy().benchmark.title):
+        text = text.replace(f'"{word}', f'"<i>{word}')
+
+    write_page(tmp_path, Summary.model_validate_json(text), toy_rows())
+
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "&lt;i&gt;mini-lung" in page
+    assert "<i>" not in page
