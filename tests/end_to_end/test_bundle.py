@@ -64,7 +64,7 @@ def suite(tmp_path: Path) -> Path:
 
 
 def test_a_run_comes_out_again_to_the_bit_from_its_bundle_alone(program: Any, suite: Path, tmp_path: Path) -> None:
-    assert program("run", "own", "--suite", "suite", "--store", "there").code == 0
+    assert program("run", "own", "--suite", "suite", "--trust", "--store", "there").code == 0
     assert program("bundle", "reports/own", "--out", "own.tar.gz").code == 0
     rows = (tmp_path / "reports/own/rows.csv").read_bytes()
     shutil.rmtree(suite)

@@ -35,7 +35,7 @@ def test_a_run_whose_process_group_is_killed_at_ten_random_moments_ends_with_the
     command = ("run", "small", "--suite", undisturbed.suite, "--store", "store", "--out", "run")
     store, run, kills = program.folder / "store", program.folder / "run", 0
     moments = _moments(undisturbed.seconds)
-    for _ in range(2 * KILLS):
+    for _ in range(5 * KILLS):
         process = program.start(*command)
         if _killed(process, next(moments)):
             kills += 1

@@ -15,7 +15,7 @@ from clbench.execute.client import ONE_THREAD
 PR_SET_PDEATHSIG = 1
 TIME_LIMIT = "CLBENCH_TIME_LIMIT"
 """Tells a job after how many seconds it is to end, done or not."""
-PATIENCE = 5.0
+PATIENCE = 2.0
 """Seconds that processes get to end by themselves before they are killed."""
 
 
