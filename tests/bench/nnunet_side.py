@@ -14,7 +14,7 @@ from typing import Any
 
 from clbench.job.prepared import PreparedTask
 
-TRAINER = "nnUNetTrainer_1epoch"
+ONE_EPOCH = Path(__file__).with_name("one_epoch.py")
 CONFIGURATION = "3d_fullres"
 
 
@@ -82,9 +82,16 @@ class NnunetSide:
         """The trained dataset's number."""
         return number_of(self.dataset)
 
+    def train(self) -> None:
+        """One epoch of 250 iterations, nnU-Net's 50 validation batches, and the validation at its end."""
+        self._carry_out(sys.executable, ONE_EPOCH, self.number, CONFIGURATION, 0, "-device", "cpu")
+
     def call(self, program: str, *words: object) -> None:
         """Carry out one of nnU-Net's programs."""
-        command = [str(Path(sys.executable).with_name(program)), *map(str, words)]
+        self._carry_out(Path(sys.executable).with_name(program), *words)
+
+    def _carry_out(self, *words: object) -> None:
+        command = [*map(str, words)]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.nnunet_side import CONFIGURATION, TRAINER, NnunetSide, children_cpu
+from bench.nnunet_side import CONFIGURATION, NnunetSide, children_cpu
 from clbench.data.raw import write_case
 from clbench.definitions.catalogue import Catalogue
 from clbench.definitions.reading import read_task
@@ -87,7 +87,8 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Ours:
 def raw_for_nnunet(ours: Ours, tmp_path_factory: pytest.TempPathFactory) -> NnunetSide:
     """The raw cases of all tasks, for nnU-Net."""
     plans = Prepared(ours.store.job(ours.plan.jobs[0].id)).plans
-    side = NnunetSide(tmp_path_factory.mktemp("theirs"), tuple(ours.prepared.values()), plans)
+    tasks = tuple(ours.prepared[task] for task in ("mini-spleen", "mini-lung", "mini-liver", "mini-kidney"))
+    side = NnunetSide(tmp_path_factory.mktemp("theirs"), tasks, plans)
     side.lay_out()
     return side
 
@@ -141,8 +142,7 @@ def test_stage_of_clbench(ours: Ours, benchmark: Any) -> None:
 
 @pytest.mark.benchmark(group="a stage: 250 iterations, checkpoint, evaluation of its four cases")
 def test_stage_of_nnunet(theirs: NnunetSide, benchmark: Any) -> None:
-    words = ("nnUNetv2_train", theirs.number, CONFIGURATION, 0, "-tr", TRAINER, "-device", "cpu")
-    timed(benchmark, lambda: theirs.call(*words), lambda: theirs.clean("results"))
+    timed(benchmark, theirs.train, lambda: theirs.clean("results"))
 
 
 @pytest.fixture(scope="module")
@@ -165,11 +165,11 @@ def model_folders(ours: Ours, last: Job, tmp_path_factory: pytest.TempPathFactor
         for kind in ("images", "references"):
             (root / task / kind).mkdir()
         for case in prepared.val:
-            image = f"{case}_0000.nii.gz"
+            image = f"{case}_0000.nii"
             (root / task / "images" / image).symlink_to(prepared.raw / "imagesTr" / image)
-            raw = nibabel.load(prepared.raw / "labelsTr" / f"{case}.nii.gz")
+            raw = nibabel.load(prepared.raw / "labelsTr" / f"{case}.nii")
             merged = (np.asarray(raw.dataobj) > 0).astype(np.uint8)  # one class in each of these tasks
-            nibabel.save(nibabel.Nifti1Image(merged, raw.affine), root / task / "references" / f"{case}.nii.gz")
+            nibabel.save(nibabel.Nifti1Image(merged, raw.affine), root / task / "references" / f"{case}.nii")
     return folders
 
 
@@ -201,7 +201,7 @@ def dice_of_nnunet(folders: dict[str, Path]) -> dict[tuple[str, str], float]:
     found = {}
     for task, folder in folders.items():
         for entry in json.loads((folder / "predicted" / "summary.json").read_text())["metric_per_case"]:
-            found[task, Path(entry["prediction_file"]).name.removesuffix(".nii.gz")] = entry["metrics"]["1"]["Dice"]
+            found[task, Path(entry["prediction_file"]).name.removesuffix(".nii")] = entry["metrics"]["1"]["Dice"]
     return found
 
 
@@ -252,8 +252,6 @@ def test_step_of_nnunettrainer(
             monkeypatch.setenv(name, folder)
     module = importlib.import_module("nnunetv2.training.nnUNetTrainer.nnUNetTrainer")
 
-    monkeypatch.setattr(module, "nnUNet_preprocessed", str(theirs.root / "preprocessed"))
-    monkeypatch.setattr(module, "nnUNet_results", str(theirs.root / "results"))
     plans = json.loads((theirs.preprocessed / "nnUNetPlans.json").read_text()) | {"continue_training": False}
     description = json.loads((theirs.preprocessed / "dataset.json").read_text())
     trainer = module.nnUNetTrainer(plans, CONFIGURATION, 0, description, torch.device("cpu"))
