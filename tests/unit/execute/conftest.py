@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -24,6 +25,11 @@ from clbench.store import Store
 
 HERE = Path(__file__).parent
 DRIVER = HERE / "drive.py"
+
+
+def _hear_ctrl_c() -> None:
+    """A shell's background jobs, such as a test session, ignore Ctrl-C, and so would all that they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass
@@ -69,7 +75,7 @@ class Scene:
         arguments = [self.plan_path, self.store.root, self.run_folder, str(jobs), self.root / "leases", *gpus]
         return subprocess.Popen(
             [sys.executable, DRIVER, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            process_group=0,
+            process_group=0, preexec_fn=_hear_ctrl_c,
         )  # fmt: skip
 
     @property
