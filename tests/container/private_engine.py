@@ -99,6 +99,8 @@ class Daemon:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait(60)
+        for note in self.folder.glob("exec/**/*.pid"):  # a reboot empties /run, and dockerd believes what it finds there
+            note.unlink()
 
     def stop(self) -> None:
         """End it in order."""
