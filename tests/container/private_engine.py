@@ -99,7 +99,7 @@ class Daemon:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait(60)
-        for note in self.folder.glob("exec/**/*.pid"):  # a reboot empties /run, and dockerd believes what it finds there
+        for note in self.folder.glob("exec/**/*.pid"):  # dockerd believes them, and a reboot empties /run
             note.unlink()
 
     def stop(self) -> None:
