@@ -7,7 +7,7 @@ BENCHMARK ?= mini-organs
 DOCKER ?= docker
 IMAGE  ?= clbench
 
-.PHONY: benchmark setup test test-container test-slurm image check bench bench-methods bench-report bench-nnunet torture fuzz gallery report clean help
+.PHONY: benchmark setup test test-container test-slurm image check bench bench-methods bench-report bench-nnunet fuzz gallery report clean help
 .DEFAULT_GOAL := help
 
 benchmark: setup  ## environment, run BENCHMARK (mini-organs), print its report
@@ -56,11 +56,6 @@ bench-report: setup  ## CPU time of the summary and the report of a large run
 bench-nnunet: setup  ## wall time of stages, preparation and evaluation beside nnU-Net's own commands (minutes)
 	$(BIN)/python -m pytest tests/bench/test_against_nnunet.py --benchmark-only --benchmark-columns=min,median,max,rounds \
 		--benchmark-json=.bench-nnunet.json
-
-KILLS ?= 100
-MINUTES ?= 30
-torture: setup  ## kill runs of ci KILLS times, fill disks, start crowds, repeat for MINUTES (an hour and a half; root for disks)
-	$(BIN)/python -m pytest -rs -s --durations=20 tests/torture/test_*.py --kills $(KILLS) --minutes $(MINUTES)
 
 RUNS ?= 50000
 fuzz: setup  ## RUNS (50000) inputs for every reader of a file, guided by coverage; findings in .fuzz
