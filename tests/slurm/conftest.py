@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,11 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.write_line(f"measured: {name}: {value}")
 
 
+def _hear_ctrl_c() -> None:
+    """A shell's background jobs, such as a test session, ignore Ctrl-C, and so would all that they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass(frozen=True)
 class Cluster:
     """A folder to run in, on a machine that has a Slurm."""
@@ -53,7 +59,7 @@ class Cluster:
         ]  # fmt: skip
         return subprocess.Popen(
             [*map(str, command)], cwd=self.folder, env=clean(), text=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0, preexec_fn=_hear_ctrl_c,
         )  # fmt: skip
 
     def log(self, name: str, job: str) -> str:
