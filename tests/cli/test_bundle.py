@@ -378,6 +378,17 @@ def test_flipped_bytes_below_the_compression_are_an_error_in_words_or_change_not
     assert _equal_or_refused(file, files)
 
 
+def test_a_manifest_that_says_the_same_in_other_bytes_is_refused_too(
+    packed: bytes, files: Files, tmp_path: Path
+) -> None:
+    file = tmp_path / "damaged.tar.gz"
+    listed = files["MANIFEST"]
+    file.write_bytes(gzip.compress(gzip.decompress(packed).replace(listed, listed.replace(b"\n", b"\x0b", 1))))
+
+    with pytest.raises(ClbenchError, match="MANIFEST is not as it was written"):
+        read_bundle(file)
+
+
 def test_a_run_that_is_not_finished_is_not_bundled(run: Path, call: Call, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(run, tmp_path / "copy"))
     summary = json.loads((copy / "summary.json").read_text())

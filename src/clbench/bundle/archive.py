@@ -36,8 +36,7 @@ def pack(files: Mapping[str, bytes]) -> bytes:
     Args:
         files: content by name; the manifest is added.
     """
-    lines = (f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(files.items()))
-    whole = {MANIFEST: "".join(lines).encode(), **dict(sorted(files.items()))}
+    whole = {MANIFEST: _manifest(files), **dict(sorted(files.items()))}
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for name, content in whole.items():
@@ -45,6 +44,11 @@ def pack(files: Mapping[str, bytes]) -> bytes:
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
     return gzip.compress(buffer.getvalue(), mtime=0)
+
+
+def _manifest(files: Mapping[str, bytes]) -> bytes:
+    lines = (f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(files.items()))
+    return "".join(lines).encode()
 
 
 def unpack(path: Path) -> dict[str, bytes]:
@@ -101,6 +105,8 @@ def _check(path: Path, files: Mapping[str, bytes]) -> None:
     for name, content in files.items():
         if name != MANIFEST and listed.get(name) != hashlib.sha256(content).hexdigest():
             raise CorruptArtifact(path, f"{name} is not what {MANIFEST} lists (sha256 differs); get the bundle again")
+    if files[MANIFEST] != _manifest({name: content for name, content in files.items() if name != MANIFEST}):
+        raise CorruptArtifact(path, f"{MANIFEST} is not as it was written; get the bundle again")
 
 
 def _listed(path: Path, manifest: bytes) -> dict[str, str]:
