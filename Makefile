@@ -37,6 +37,7 @@ image:  ## the container image IMAGE (clbench), on BASE_IMAGE if that is set
 
 test-container: setup  ## build the image under an engine of its own and run it (root, apt; minutes)
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[kubernetes]'
 	$(BIN)/python -m pytest -rs --durations=8 tests/container/test_*.py
 
 test-slurm: setup  ## start a Slurm of the tests' own on this machine and run a benchmark on it (root, apt; minutes)

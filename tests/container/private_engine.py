@@ -27,22 +27,24 @@ GATEWAY = "172.17.0.1"
 """The host, as a build sees it on the engine's default bridge."""
 
 
-def obstacle() -> str:
-    """Why no engine can be had here; empty if one can."""
-    if os.geteuid() != 0:
-        return "only root can start a container engine of its own"
-    missing = [name for name in TOOLS if shutil.which(name) is None]
-    if missing and shutil.which("apt-get") is None:
-        return f"no {', '.join(missing)} here, and no apt to install it with"
-    return ""
+class NoEngine(Exception):
+    """This machine can't be made to run containers; says why."""
 
 
 def install() -> None:
-    """The engine and debootstrap, from apt, where they are missing."""
-    wanted = [package for name, package in TOOLS.items() if shutil.which(name) is None]
+    """The engine and debootstrap, from apt, where they are missing.
+
+    Raises:
+        NoEngine: this user may not, or apt can't.
+    """
+    if os.geteuid() != 0:
+        raise NoEngine("only root can start a container engine of its own")
+    wanted = {name: package for name, package in TOOLS.items() if shutil.which(name) is None}
+    if wanted and shutil.which("apt-get") is None:
+        raise NoEngine(f"no {', '.join(wanted)} here, and no apt to install it with")
     if wanted:
-        _do("apt-get", "update")
-        _do("apt-get", "install", "-y", "--no-install-recommends", *wanted)
+        _want("apt-get", "update")
+        _want("apt-get", "install", "-y", "--no-install-recommends", *wanted.values())
 
 
 @contextmanager
@@ -81,7 +83,11 @@ class Daemon:
         return f"unix://{self.folder / 'docker.sock'}"
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it and wait until it answers.
+
+        Raises:
+            NoEngine: it ended instead.
+        """
         command = [
             "dockerd", "--data-root", self.folder / "data", "--exec-root", self.folder / "exec",
             "--pidfile", self.folder / "docker.pid", "-H", self.address,
@@ -89,7 +95,8 @@ class Daemon:
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         while not _answers(self.address):
-            assert self.process.poll() is None, (self.folder / "log").read_text()
+            if self.process.poll() is not None:
+                raise NoEngine(f"dockerd doesn't start here: {(self.folder / 'log').read_text()[-1000:]}")
             time.sleep(0.1)
 
     def crash(self) -> None:
@@ -145,9 +152,12 @@ def import_base(address: str, folder: Path, port: int) -> None:
         address: the engine's.
         folder: an empty folder to work in.
         port: where this machine hands out the CPU build; without it, pip would take gigabytes of CUDA.
+
+    Raises:
+        NoEngine: Debian can't be had, or no container of it can be started.
     """
     root = folder / "root"
-    _do("debootstrap", "--variant=minbase", "--include=ca-certificates", "bookworm", root, *_mirror())
+    _want("debootstrap", "--variant=minbase", "--include=ca-certificates", "bookworm", root, *_mirror())
     for file in CERTIFICATES.glob("*.crt"):
         shutil.copy(file, root / CERTIFICATES.relative_to("/"))
     _do("chroot", root, "update-ca-certificates")
@@ -159,6 +169,7 @@ def import_base(address: str, folder: Path, port: int) -> None:
     (root / "etc/pip-constraint.txt").write_text(f"{torch_build()}\n")
     with subprocess.Popen(["tar", "-C", root, "--numeric-owner", "-c", "."], stdout=subprocess.PIPE) as tar:
         subprocess.run(["docker", "-H", address, "import", "-", BASE], stdin=tar.stdout, check=True)
+    _want("docker", "-H", address, "run", "--rm", BASE, "true")
 
 
 @contextmanager
@@ -193,3 +204,10 @@ def _try(*words: object) -> bool:
 def _do(*words: object) -> None:
     done = subprocess.run([*map(str, words)], capture_output=True, text=True)
     assert done.returncode == 0, f"{words}: {done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+
+
+def _want(*words: object) -> None:
+    try:
+        _do(*words)
+    except AssertionError as why:
+        raise NoEngine(str(why)) from None

@@ -18,7 +18,6 @@ import pytest
 
 from slurm import private_slurm as private
 
-SUITE = Path(__file__).with_name("suite")
 PROFILE = """
 partition: main
 stage: {memory_gb: 1, gpus: 1}
@@ -51,14 +50,14 @@ class Cluster:
 
     folder: Path
 
-    def start(self, name: str, *words: str, profile: str = "profile.yaml") -> subprocess.Popen[str]:
-        """Start ``clbench run`` on Slurm, with a store and a report of their own for each name."""
+    def start(self, name: str, *what: str, profile: str = "profile.yaml") -> subprocess.Popen[str]:
+        """Start ``clbench run`` on Slurm, of ``ci`` unless said, with a store and a report for each name."""
         command = [
-            sys.executable, "-m", "clbench", "run", "ci-short", "--suite", SUITE, "--store", f"{name}-store",
-            "--out", name, "--engine", "slurm", "--profile", profile, *words,
+            sys.executable, "-m", "clbench", "run", *(what or ("ci",)), "--store", f"{name}-store",
+            "--out", name, "--engine", "slurm", "--profile", profile,
         ]  # fmt: skip
         return subprocess.Popen(
-            [*map(str, command)], cwd=self.folder, env=clean(), text=True, stdin=subprocess.DEVNULL,
+            command, cwd=self.folder, env=clean(), text=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0, preexec_fn=_hear_ctrl_c,
         )  # fmt: skip
 
@@ -121,10 +120,9 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def local_rows(cluster: Cluster) -> bytes:
     """The rows of a run on this machine, without Slurm."""
-    words = ["run", "ci-short", "--suite", SUITE, "--store", "local-store", "--out", "local"]
+    command = [sys.executable, "-m", "clbench", "run", "ci", "--store", "local-store", "--out", "local"]
     start = time.monotonic()
-    command = [*map(str, [sys.executable, "-m", "clbench", *words])]
     done = subprocess.run(command, cwd=cluster.folder, env=clean(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    MEASURED["five jobs without Slurm"] = f"{time.monotonic() - start:.0f} s"
+    MEASURED["ci without Slurm"] = f"{time.monotonic() - start:.0f} s"
     return (cluster.folder / "local/rows.csv").read_bytes()

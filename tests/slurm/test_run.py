@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from slurm.conftest import until
 
 pytestmark = pytest.mark.slurm
 LIVER, SPLEEN = "stage1-mini-liver", "stage1-mini-spleen"
+LONG = ("long", "--suite", str(Path(__file__).with_name("suite")))
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +33,7 @@ def broken_off(cluster: Any) -> str:
 def test_why_a_job_ended_is_said_as_it_is_of_a_local_one(broken_off: str) -> None:
     assert "stopped at epoch" in broken_off
     assert "the job's process died of SIGKILL" in broken_off
-    assert "2 failed, 2 not tried because they need what failed; the same command tries again" in broken_off
+    assert "2 failed, 6 not tried because they need what failed; the same command tries again" in broken_off
 
 
 def test_the_same_command_goes_on_from_the_checkpoints_and_ends_with_the_rows_of_a_local_run(
@@ -41,10 +44,10 @@ def test_the_same_command_goes_on_from_the_checkpoints_and_ends_with_the_rows_of
     said = program.communicate()[0]
 
     assert program.returncode == 0, said
-    assert said.startswith("4 of 5 jobs to do, 1 cached, on Slurm (main)")
+    assert said.startswith("8 of 11 jobs to do, 3 cached, on Slurm (main)")
     assert "resuming after epoch" in cluster.log("run", LIVER)
     assert (cluster.folder / "run/rows.csv").read_bytes() == local_rows
-    measured["the last four of five jobs on Slurm"] = f"{time.monotonic() - start:.0f} s"
+    measured["the rest of ci on Slurm"] = f"{time.monotonic() - start:.0f} s"
 
 
 def test_each_stage_sees_one_gpu_and_the_preparation_none(cluster: Any, broken_off: str) -> None:
@@ -54,6 +57,23 @@ def test_each_stage_sees_one_gpu_and_the_preparation_none(cluster: Any, broken_o
         {words[0].split("-")[0] for words in seen} - {"prepare"}, 1
     )
     assert {words[1] for words in seen if len(words) > 1} <= {"0", "1"}
+
+
+def test_a_job_whose_walltime_is_up_stops_at_a_checkpoint_and_goes_on_from_it(cluster: Any) -> None:
+    """Two minutes are the shortest limit that Slurm, which counts in minutes, warns of in time."""
+    profile = (cluster.folder / "profile.yaml").read_text().replace("gpus: 1}", "gpus: 1, hours: 0.03}")
+    (cluster.folder / "short.yaml").write_text(f"{profile}stop_seconds: 30\n")
+
+    program = cluster.start("long", *LONG, profile="short.yaml")
+    said = str(program.communicate()[0])
+    assert program.returncode == 3, said
+    stopped = re.search(r"stopped at epoch (\d+)", said)
+    assert stopped, said
+
+    program = cluster.start("long", *LONG, profile="short.yaml")
+    until(lambda: f"resuming after epoch {stopped[1]}" in cluster.log("long", LIVER))
+    program.send_signal(signal.SIGINT)
+    program.communicate(timeout=60)
 
 
 def test_a_stopped_run_cancels_its_jobs_and_a_new_one_those_of_a_killed_one(cluster: Any) -> None:
