@@ -94,8 +94,11 @@ def parse_table(path: Path, content: bytes, kind: type[R]) -> tuple[R, ...]:
         ClbenchError: a wrong header or a bad cell, named by file, line and column.
     """
     reader = csv.reader(io.StringIO(_text(path, content), newline=""))
-    columns = _header(path, kind, next(reader, []))
-    return tuple(_row(path, reader.line_num, kind, columns, cells) for cells in reader)
+    try:
+        columns = _header(path, kind, next(reader, []))
+        return tuple(_row(path, reader.line_num, kind, columns, cells) for cells in reader)
+    except csv.Error as error:
+        raise ClbenchError(f"{path}:{reader.line_num}: {error}") from None
 
 
 def _text(path: Path, content: bytes) -> str:

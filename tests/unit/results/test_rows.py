@@ -131,6 +131,7 @@ def test_a_wrong_header_is_refused_with_file_and_line(tmp_path: Path) -> None:
         (",25,", ",2.5,", r"rows\.csv:2: epoch: '2\.5' is no whole number"),
         (",continual,", ",continuous,", r"rows\.csv:2: protocol 'continuous' is none of from-scratch, "),
         (",dice,0.1\n", ",0.1\n", r"rows\.csv:2: 14 cells; there must be 15"),
+        (",dice,0.1\n", f",{'x' * 200_000},0.1\n", r"rows\.csv:2: field larger than"),
     ],
 )
 def test_a_bad_cell_is_refused_with_file_and_line(tmp_path: Path, old: str, new: str, message: str) -> None:
