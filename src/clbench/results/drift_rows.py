@@ -22,14 +22,12 @@ class NetworkRow(StageRow):
 
 @dataclass(frozen=True, slots=True)
 class DriftRow(NetworkRow):
-    """How alike a layer represents the voxels of a task in two networks."""
+    """How alike a layer represents a task's voxels here and in the network right after the task's own stage."""
 
     task: str
     """Whose voxels they are."""
-    against: str
-    """``own``: with the network right after the task's own stage; ``previous``: with the one a stage earlier."""
-    against_stage: int
-    """The stage of that network."""
+    own_stage: int
+    """The task's own stage."""
     depth: int
     """The layer's place in the trunk, from 0."""
     layer: str
