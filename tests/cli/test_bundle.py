@@ -316,7 +316,7 @@ def test_content_of_another_version_is_named_by_member_and_field(
         '"version": 4': "says that it is of own v4, but has no definition or no numbers of that",
         '"reference_mm"': "its summary.json is not of this version of clbench (reference_ml: Field required)",
         '"kind":"other"': "its plan.json is not of this version of clbench (jobs.0.kind",
-        "a half": "rows.csv:2: value: 'a half' is no number",
+        "a half": "rows.csv:2: value: 'a half' is no finite number",
     }
     assert code == 4
     assert words[said.decode()] in err

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +11,9 @@ from typing import Any
 import pytest
 
 from clbench.store import file_digest
+from pages import Page
 
-PAGE = (Path(__file__).parents[2] / "docs" / "own-data.md").read_text()
-FILE = re.compile(r"^`([^`\n]+\.(?:py|yaml))`\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-WEEK = "run hospital"
+PAGE = Page.named("docs/own-data.md")
 pytestmark = pytest.mark.slow
 
 
@@ -27,25 +23,10 @@ def typed(tmp_path_factory: pytest.TempPathFactory, undisturbed: Any) -> Iterato
     program = undisturbed.program_in(tmp_path_factory.mktemp("typed"))
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("nnUNet_raw", str(program.folder / "nnUNet_raw"))
-        for name, text, command in _steps():
-            if name:
-                (program.folder / name).parent.mkdir(parents=True, exist_ok=True)
-                (program.folder / name).write_text(text)
-            elif command.startswith("python "):
-                subprocess.run([sys.executable, *shlex.split(command)[1:]], cwd=program.folder, check=True)
+        for command in PAGE.followed(program, without="run hospital"):  # takes a week
+            if command.line.startswith("python "):
                 (program.folder / "before.txt").write_text(_raw_files(program.folder))
-            else:
-                said = program(*shlex.split(command)[1:])
-                assert said.code == 0, f"{command}: {said.out}{said.err}"
         yield program
-
-
-def _steps() -> list[tuple[str, str, str]]:
-    """Files with their text, and commands, in the order in which they stand on the page."""
-    files = [(found.start(), (*found.groups(), "")) for found in FILE.finditer(PAGE)]
-    commands = re.finditer(r"^(?:python|clbench) .*$", PAGE, re.MULTILINE)
-    typed = [(found.start(), ("", "", found[0])) for found in commands if WEEK not in found[0]]
-    return [step for _, step in sorted(files + typed)]
 
 
 def test_the_datasets_tasks_are_measured_under_their_labels(typed: Any) -> None:
@@ -77,7 +58,7 @@ def test_the_report_tells_the_held_out_classes_apart_as_the_page_says(typed: Any
 
 
 def test_every_file_that_the_page_names_was_written(typed: Any) -> None:
-    cells = re.findall(r"^\| (`my-suite/.*?) \|", PAGE, re.MULTILINE)
+    cells = re.findall(r"^\| (`my-suite/.*?) \|", PAGE.text, re.MULTILINE)
     names = [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
     assert len(names) == 4
     assert all(any(typed.folder.glob(f"my-suite/**/{Path(name).name}")) for name in names)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import re
-import shlex
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-PAGE = (Path(__file__).parents[2] / "docs" / "pretraining.md").read_text()
-FILE = re.compile(r"^`(my-suite/[^`]+)`\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+from pages import Page
+
+PAGE = Page.named("docs/pretraining.md")
 SHORTER = {
     "budget: {epochs: 25, epoch: cases": "budget: {epochs: 2, epoch: {iterations: 2}",
     "head_first: 5": "head_first: 1",
@@ -23,16 +22,7 @@ pytestmark = pytest.mark.slow
 def typed(tmp_path_factory: pytest.TempPathFactory, undisturbed: Any) -> Any:
     """A folder in which everything of the page was typed, but for the shipped benchmark, with two short epochs."""
     program = undisturbed.program_in(tmp_path_factory.mktemp("typed"))
-    for name, text in FILE.findall(PAGE):
-        file = program.folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        for long, short in SHORTER.items():
-            text = text.replace(long, short)
-        file.write_text(text)
-    for command in re.findall(r"^clbench (.*)$", PAGE, re.MULTILINE):
-        if "pretrain-finetune" not in command:
-            said = program(*shlex.split(command))
-            assert said.code == 0, said.out + said.err
+    assert list(PAGE.followed(program, without="pretrain-finetune", shorter=SHORTER))
     return program
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import csv
 import json
 import re
-import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pages import Page
+
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
-METHODS = (ROOT / "docs" / "methods.md").read_text()
-EXAMPLE = METHODS.partition("\n## A worked example\n")[2].partition("\n## ")[0]
-FILE = re.compile(r"^`(my-suite/[^`]+)`\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+README = Page.named("README.md")
+METHODS = Page.named("docs/methods.md").text
+EXAMPLE = Page(METHODS.partition("\n## A worked example\n")[2].partition("\n## ")[0])
 pytestmark = pytest.mark.slow
 
 
@@ -23,17 +24,20 @@ pytestmark = pytest.mark.slow
 def typed(undisturbed: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A program in a folder in which everything that README gives as a file was typed."""
     program = undisturbed.program_in(tmp_path_factory.mktemp("typed"))
-    _type(README, program.folder)
+    README.type_files(program.folder)
     return program
 
 
-def _type(page: str, folder: Path) -> list[Path]:
-    """Write everything that a page gives as a file."""
-    files = {folder / name: text for name, text in FILE.findall(page)}
-    for file, text in files.items():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-    return list(files)
+@pytest.fixture(scope="module")
+def ran(undisturbed: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A program in a folder in which README's benchmark was run, with fewer epochs."""
+    program = undisturbed.program_in(tmp_path_factory.mktemp("ran"))
+    README.type_files(program.folder)
+    (benchmark,) = _names(program, "benchmark")
+    _shorten(program.folder / "my-suite" / "benchmark" / f"{benchmark}.yaml")
+    said = program("run", benchmark, "--suite", "my-suite", "--trust")
+    assert said.code == 0, said.err
+    return program
 
 
 def _names(typed: Any, kind: str, ending: str = "yaml") -> list[str]:
@@ -50,21 +54,16 @@ def test_readme_adds_one_method_one_baseline_one_task_and_one_benchmark_and_all_
     assert all(f"\n  {name} " in listed for names in added.values() for name in names)
 
 
-def test_readmes_benchmark_runs_and_its_method_acts_on_its_task(typed: Any) -> None:
-    (benchmark,), (task,), (baseline,) = (_names(typed, kind) for kind in ("benchmark", "tasks", "baselines"))
-    _shorten(typed.folder / "my-suite" / "benchmark" / f"{benchmark}.yaml")
-
-    said = typed("run", benchmark, "--suite", "my-suite", "--trust")
-
-    assert said.code == 0, said.err
-    folder = typed.folder / "reports" / benchmark
+def test_readmes_benchmark_runs_and_its_method_acts_on_its_task(ran: Any) -> None:
+    (benchmark,), (task,), (baseline,) = (_names(ran, kind) for kind in ("benchmark", "tasks", "baselines"))
+    folder = ran.folder / "reports" / benchmark
     rows = list(csv.DictReader((folder / "rows.csv").read_text().splitlines()))
     learnt = {(row["baseline"], row["trained_on"]) for row in rows if row["protocol"] == "continual"}
     assert (baseline, task) in learnt
     evidence = {entry["baseline"]: entry for entry in json.loads((folder / "summary.json").read_text())["evidence"]}
     assert evidence[baseline]["inert"] is False
     assert {True} == {stage["expected"] for stage in evidence[baseline]["stages"] if stage["stage"] > 1}
-    assert typed("run", benchmark, "--suite", "my-suite", "--trust").err.startswith("nothing to do: ")
+    assert ran("run", benchmark, "--suite", "my-suite", "--trust").err.startswith("nothing to do: ")
 
 
 def _shorten(definition: Path) -> None:
@@ -74,13 +73,14 @@ def _shorten(definition: Path) -> None:
     definition.write_text(text)
 
 
-def test_another_setting_of_readmes_method_trains_only_that_baseline_again(typed: Any) -> None:
-    (benchmark,), (baseline,) = _names(typed, "benchmark"), _names(typed, "baselines")
-    card = typed.folder / "my-suite" / "baselines" / f"{baseline}.yaml"
+def test_another_setting_of_readmes_method_trains_only_that_baseline_again(ran: Any) -> None:
+    (benchmark,), (baseline,) = _names(ran, "benchmark"), _names(ran, "baselines")
+    suite = Path(shutil.copytree(ran.folder / "my-suite", ran.folder / "changed"))
+    card = suite / "baselines" / f"{baseline}.yaml"
     assert "{part: encoder}" in card.read_text()
     card.write_text(card.read_text().replace("{part: encoder}", "{part: decoder}"))
 
-    plan = json.loads(typed("plan", benchmark, "--suite", "my-suite", "--json").out)
+    plan = json.loads(ran("plan", benchmark, "--suite", "changed", "--json").out)
 
     todo = {job["title"] for job in plan["jobs"] if not job["cached"]}
     assert len(todo) == 1
@@ -91,17 +91,16 @@ def test_the_worked_example_can_be_typed_command_by_command_and_its_neutral_vari
     undisturbed: Any, tmp_path: Path
 ) -> None:
     program = undisturbed.program_in(tmp_path)
-    _type(README, tmp_path)
-    method, card, benchmark = _type(EXAMPLE, tmp_path)
+    README.type_files(tmp_path)
+    method, card, benchmark = EXAMPLE.type_files(tmp_path)
     assert not (ROOT / "src" / "clbench" / "methods" / method.name).exists(), "an example of what is not there yet"
     _shorten(tmp_path / "my-suite" / "benchmark" / "my-first.yaml")
 
-    commands = re.findall(r"^clbench (.*)$", EXAMPLE, re.MULTILINE)
-    said = [program(*shlex.split(command)) for command in commands]
+    said = [command(program) for command in EXAMPLE.commands]
 
-    assert [command.split()[0] for command in commands] == ["test-method", "validate", "run"]
+    assert [command.line.split()[1] for command in EXAMPLE.commands] == ["test-method", "validate", "run"]
     assert [one.code for one in said] == [0, 0, 0], [one.out + one.err for one in said if one.code]
-    assert said[0].out.splitlines()[-1] in EXAMPLE
+    assert said[0].out.splitlines()[-1] in EXAMPLE.text
     _expect_neutral(tmp_path / "reports" / benchmark.stem, card.stem)
 
 

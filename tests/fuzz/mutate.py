@@ -23,7 +23,7 @@ def parsed(data: bytes) -> Any:
     except (ValueError, RecursionError):
         pass
     try:
-        return yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) if len(data) < 5000 else None
+        return yaml.safe_load(data) if len(data) < 5000 else None
     except (yaml.YAMLError, ValueError, TypeError, RecursionError, AttributeError):
         return None
 

@@ -29,7 +29,7 @@ from clbench.definitions.yaml_source import DEPTH, SIZE, VALUES, read_document
 from clbench.errors import ClbenchError, CorruptArtifact, DefinitionError, MissingEnvironment
 from clbench.nnunet.loader import CaseLibrary
 from clbench.nnunet.pretrained import read_trunk
-from clbench.results import rows
+from clbench.results import rows, tidy
 
 
 class Trace:
@@ -161,8 +161,8 @@ def test_an_image_whose_header_claims_more_than_the_file_holds_takes_no_memory(t
 
 
 def test_a_compressed_table_of_rows_unpacks_up_to_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert rows.MOST == 2**30
-    monkeypatch.setattr(rows, "MOST", 10)
+    assert tidy.MOST == 2**30
+    monkeypatch.setattr(tidy, "MOST", 10)
     rows.write_rows(tmp_path / "rows.csv.gz", ())
 
     with pytest.raises(ClbenchError, match=r"rows\.csv\.gz: damaged \(it unpacks to more than"):

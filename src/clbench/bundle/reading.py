@@ -16,7 +16,8 @@ from clbench.errors import ClbenchError, CorruptArtifact, MissingEnvironment
 from clbench.plan import Plan
 from clbench.results.model import Summary
 from clbench.results.reproduction import Measured
-from clbench.results.rows import parse_rows
+from clbench.results.rows import Row
+from clbench.results.tidy import parse_table
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -57,7 +58,7 @@ def read_bundle(path: Path) -> Bundle:
     plan = _model(path, header, Plan, archive.PLAN, files)
     summary = _model(path, header, Summary, archive.SUMMARY, files)
     try:
-        rows = parse_rows(Path(archive.ROWS), files[archive.ROWS])
+        rows = parse_table(Path(archive.ROWS), files[archive.ROWS], Row)
     except ClbenchError as error:
         raise CorruptArtifact(path, str(error)) from None
     bundle = Bundle(path, header, files, plan, Measured(summary, rows))

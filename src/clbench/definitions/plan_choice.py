@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from clbench.definitions.json_source import read_json
 from clbench.definitions.models import Backbone, Benchmark, PlansFrom
+from clbench.definitions.plans_file import inherited, read_plans, untrainable
 from clbench.definitions.reading import Finding
 from clbench.definitions.suggest import suggestion
 from clbench.definitions.yaml_source import KeyPath
@@ -15,22 +14,7 @@ from clbench.definitions.yaml_source import KeyPath
 PLANS: KeyPath = ("backbone", "plans")
 TARGET: KeyPath = (*PLANS, "target")
 FILE: KeyPath = (*PLANS, "file")
-NEEDED = ("transpose_forward", "transpose_backward", "foreground_intensity_properties_per_channel")
 GRID = ("spacing", "patch", "features")
-
-
-def read_plans(file: Path) -> dict[str, Any]:
-    """nnU-Net's plans document in a file.
-
-    Raises:
-        ValueError: it can't be read, or is none; the message says why.
-    """
-    document = read_json(file)
-    if not isinstance(document, dict) or not isinstance(document.get("configurations"), dict):
-        raise ValueError(f"{file} is no plans file of nnU-Net v2, such as nnUNetPlans.json")
-    if lacking := [key for key in NEEDED if key not in document]:
-        raise ValueError(f"{file} is no whole plans file of nnU-Net v2: it lacks {', '.join(lacking)}")
-    return document
 
 
 def plans_findings(benchmark: Benchmark, file: Path | None) -> Iterator[Finding]:
@@ -62,9 +46,16 @@ def _file_findings(backbone: Backbone, file: Path) -> Iterator[Finding]:
         if getattr(backbone, key) is not None:
             yield ("backbone", key), "the plans file says it; leave it out here, or change a copy of the file"
     try:
-        has = list(read_plans(file)["configurations"])
+        configurations = read_plans(file)["configurations"]
     except ValueError as error:
         yield FILE, str(error)
         return
-    if backbone.configuration not in has:
-        yield FILE, f"{file} has no configuration {backbone.configuration}; it has {', '.join(has) or 'none'}"
+    name = backbone.configuration
+    if name not in configurations:
+        yield FILE, f"{file} has no configuration {name}; it has {', '.join(configurations) or 'none'}"
+        return
+    try:
+        yield from ((FILE, f"{file}: configurations.{name}: {problem}")
+                    for problem in untrainable(inherited(configurations, name)))  # fmt: skip
+    except ValueError as error:
+        yield FILE, f"{file}: {error}"

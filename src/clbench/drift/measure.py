@@ -15,8 +15,8 @@ from clbench.identity import package_files, sources_digest
 from clbench.plan import Use
 from clbench.store import Json, Store, digest, read_sealed, write_sealed
 
-Similarity = tuple[str, str, int, int, str, int, float | None]
-"""Task, against, its stage, depth, layer, samples, CKA."""
+Similarity = tuple[str, int, int, str, int, float | None]
+"""Task, its own stage, depth, layer, samples, CKA."""
 Place = tuple[str, str, int, float, float]
 """Layer, task, point, x, y."""
 DRIFT, MAP = "drift", "tsne"
@@ -43,7 +43,7 @@ class Measured:
     _features: dict[int, Any] = field(default_factory=dict)
 
     def drift(self, stage: int) -> list[Similarity]:
-        """Every task learnt before a stage, there and in the networks that it is compared with.
+        """Every task learnt before a stage, there and right after its own.
 
         Raises:
             CorruptArtifact: a checkpoint is not there, or damaged.
@@ -84,10 +84,9 @@ class Measured:
 
         for own, task in enumerate(self.chain.tasks[: stage - 1], start=1):
             here = self._of(stage)[task]
-            for against, other in (("own", own), ("previous", stage - 1)):
-                there = self._of(other)[task]
-                for depth, (layer, features) in enumerate(here.items()):
-                    yield task, against, other, depth, layer, len(features), linear_cka(there[layer], features)
+            there = self._of(own)[task]
+            for depth, (layer, features) in enumerate(here.items()):
+                yield task, own, depth, layer, len(features), linear_cka(there[layer], features)
 
     def _places(self, stage: int) -> Iterator[Place]:
         from clbench.drift.embed import embedded

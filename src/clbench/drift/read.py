@@ -10,8 +10,9 @@ from clbench.drift.chains import Place, chains_of
 from clbench.errors import ClbenchError
 from clbench.plan import Plan
 from clbench.results.drift import drift_points
-from clbench.results.drift_rows import DriftRow, MapRow, read_table
+from clbench.results.drift_rows import DriftRow, MapRow
 from clbench.results.model import Drift
+from clbench.results.tidy import read_table
 
 DRIFT, MAP = "drift.csv", "tsne.csv"
 HOW = "`clbench drift RUN`, with this run's folder, measures it from the stored checkpoints and trains nothing."

@@ -11,7 +11,8 @@ from clbench.drift.measure import Measured
 from clbench.drift.read import DRIFT, MAP, known_rows
 from clbench.errors import CorruptArtifact
 from clbench.plan import Plan
-from clbench.results.drift_rows import DriftRow, MapRow, write_table
+from clbench.results.drift_rows import DriftRow, MapRow
+from clbench.results.tidy import write_table
 from clbench.store import Store
 
 

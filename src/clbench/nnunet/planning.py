@@ -132,7 +132,7 @@ def plan_union(
         nnU-Net's plans document with one configuration.
 
     Raises:
-        MissingEnvironment: nnU-Net plans no such configuration for these images.
+        MissingEnvironment: nnU-Net plans no such configuration for these images, or too small a patch.
     """
     _lay_out_union(fingerprint, dataset_json, example, scratch)
     with _nnunet_environment(scratch), contextlib.redirect_stdout(io.StringIO()):
@@ -187,21 +187,29 @@ def _fixed(configurations: dict[str, Any], backbone: Backbone) -> dict[str, Any]
         )
     configuration: dict[str, Any] = configurations[backbone.configuration]
     configuration["batch_size"] = backbone.batch
-    if backbone.patch is not None:
-        configuration["patch_size"] = list(backbone.patch)
     if backbone.patch is not None or backbone.features is not None:
-        _set_topology(configuration, backbone.features)
+        _set_topology(configuration, backbone)
     return configuration
 
 
-def _set_topology(configuration: dict[str, Any], features: tuple[int, ...] | None) -> None:
-    """Derive strides and kernels for the patch as nnU-Net does, with as many stages as there are features."""
+def _set_topology(configuration: dict[str, Any], backbone: Backbone) -> None:
+    """Derive strides and kernels for the patch as nnU-Net does, with as many stages as there are features.
+
+    A patch that is nnU-Net's own is padded, as nnU-Net does it, to what the strides divide.
+    """
     arch = configuration["architecture"]["arch_kwargs"]
-    features = features or tuple(arch["features_per_stage"])
-    stages, patch = len(features), configuration["patch_size"]
-    smallest = max(1, min(patch) // 2 ** (stages - 1))
-    _, strides, kernels, _, _ = get_pool_and_conv_props(configuration["spacing"], patch, smallest, stages - 1)
+    features = backbone.features or tuple(arch["features_per_stage"])
+    patch, most = backbone.patch or tuple(configuration["patch_size"]), len(features)
+    smallest = max(1, min(patch) // 2 ** (most - 1))
+    _, strides, kernels, padded, _ = get_pool_and_conv_props(configuration["spacing"], patch, smallest, most - 1)
+    strides, kernels = strides[:most], kernels[:most]  # nnU-Net counts the halvings of each axis by itself
+    configuration["patch_size"] = list(backbone.patch or map(int, padded))
     stages = len(strides)
+    if backbone.features and stages < most:
+        raise MissingEnvironment(
+            f"a patch of {' × '.join(map(str, patch))} can be halved {stages - 1} times and not {most - 1} times, as "
+            f"{most} stages in backbone.features ask; leave some out, or write a larger backbone.patch"
+        )
     arch.update(
         n_stages=stages,
         features_per_stage=list(features[:stages]),

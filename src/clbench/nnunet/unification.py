@@ -12,7 +12,8 @@ import numpy as np
 from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from clbench.errors import ClbenchError
+from clbench.definitions.plans_file import untrainable
+from clbench.errors import ClbenchError, MissingEnvironment
 from clbench.nnunet.planning import (
     PLANS_NAME,
     UNION,
@@ -55,9 +56,19 @@ def shared_plan(datasets: Mapping[str, Dataset], policy: PlanPolicy, backbone: B
         ``move_plans``: the statistics of CT normalisation are the plan's, not the dataset's own.
 
     Raises:
-        MissingEnvironment: nnU-Net plans no such configuration for these images.
+        MissingEnvironment: nnU-Net plans no such configuration for these images, or none that can be trained.
         ClbenchError: the plans file is for images of other channels.
     """
+    plans = _chosen(datasets, policy, backbone, scratch)
+    if problems := list(untrainable(plans["configurations"][backbone.configuration])):
+        raise MissingEnvironment(
+            f"nnU-Net's {backbone.configuration} for these images can't be trained: {'; '.join(problems)}; set "
+            "backbone.patch and backbone.features, or a finer backbone.spacing"
+        )
+    return plans
+
+
+def _chosen(datasets: Mapping[str, Dataset], policy: PlanPolicy, backbone: Backbone, scratch: Path) -> Json:
     if policy.rule == "own":
         return own_plan(datasets[policy.task], backbone, scratch)
     first = next(iter(datasets.values()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clbench.definitions.models import PlansFrom, Resolved
-from clbench.definitions.plan_choice import read_plans
+from clbench.definitions.plans_file import read_plans
 from clbench.plan.records import PlanPolicy
 
 

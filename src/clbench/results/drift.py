@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 from clbench.results.drift_rows import DriftRow
 from clbench.results.matrix import mean
@@ -17,13 +18,13 @@ def drift_points(rows: Iterable[DriftRow], seeds: Sequence[int]) -> tuple[DriftP
     """CKA with the network right after the task's own stage, over seeds: of each layer, and the mean of each part.
 
     Args:
-        rows: the measurements; those against the stage before are left out.
+        rows: the measurements.
         seeds: all that are planned.
     """
-    own = sorted((row for row in rows if row.against == "own"), key=lambda row: row.depth)
-    bottleneck = max((row.depth for row in own if row.layer.startswith("encoder")), default=0)
+    layers = sorted(rows, key=attrgetter("depth"))
+    bottleneck = max((row.depth for row in layers if row.layer.startswith("encoder")), default=0)
     found: dict[Place, dict[int, list[float | None]]] = defaultdict(lambda: defaultdict(list))
-    for row in own:
+    for row in layers:
         for layer in (row.layer, _part(row, bottleneck)):
             found[row.baseline, row.order, row.stage, row.task, layer][row.seed].append(row.cka)
     points = []

@@ -7,10 +7,9 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
-from clbench.results.rows import Row, columns_of, sorted_rows
+from clbench.results.rows import Row
+from clbench.results.tidy import columns_of, sorted_rows
 from clbench.store import write_atomic
-
-WHOLE, REAL = ("version", "seed", "order", "stage", "epoch"), ("fraction", "value")
 
 
 def write_parquet(path: Path, rows: Iterable[Row]) -> bool:
@@ -25,9 +24,8 @@ def write_parquet(path: Path, rows: Iterable[Row]) -> bool:
     import pyarrow
     from pyarrow import parquet
 
-    ordered = sorted_rows(rows)
-    kinds = {name: pyarrow.int64() if name in WHOLE else pyarrow.float64() if name in REAL else pyarrow.string()
-             for name in columns_of(ordered)}  # fmt: skip
+    ordered, arrow = sorted_rows(Row, rows), {str: pyarrow.string(), int: pyarrow.int64()}
+    kinds = {name: arrow.get(kind, pyarrow.float64()) for name, kind in columns_of(Row, ordered).items()}
     columns = [pyarrow.array([getattr(row, name) for row in ordered], kind) for name, kind in kinds.items()]
     buffer = io.BytesIO()
     parquet.write_table(pyarrow.table(columns, names=list(kinds)), buffer)

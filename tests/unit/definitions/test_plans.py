@@ -9,22 +9,19 @@ import pytest
 
 from clbench.plan import PlanPolicy
 from clbench.plan.policy import plan_policy
+from plans_document import DOCUMENT, with_network
 
 from .conftest import Suite
 
 GRID = "{configuration: 3d_fullres, patch: [24, 24, 24], features: [8, 16, 32, 32]}"
 TARGETS = "targets: [gamma]"
-PLAN = {
-    "configurations": {"2d": {}, "3d_fullres": {}}, "transpose_forward": [0, 1, 2], "transpose_backward": [0, 1, 2],
-    "foreground_intensity_properties_per_channel": {"0": {}},
-}  # fmt: skip
 
 
 def choose(suite: Suite, plans: str, configuration: str = "3d_fullres") -> None:
     suite.benchmark(GRID, f"{{configuration: {configuration}, plans: {plans}}}")
 
 
-def plans_file(suite: Suite, document: object = PLAN, name: str = "benchmark/mine/nnUNetPlans.json") -> Path:
+def plans_file(suite: Suite, document: object = DOCUMENT, name: str = "benchmark/mine/nnUNetPlans.json") -> Path:
     return suite.write(name, json.dumps(document))
 
 
@@ -50,7 +47,7 @@ def test_nothing_written_is_the_shared_plan(suite: Suite) -> None:
 def test_a_file_is_found_beside_the_definition_that_names_it_also_by_one_that_extends_it(suite: Suite) -> None:
     plans_file(suite)
     choose(suite, "{file: mine/nnUNetPlans.json}")
-    expected = PlanPolicy(rule="file", document=PLAN)
+    expected = PlanPolicy(rule="file", document=DOCUMENT)
     assert plan_policy(suite.resolve()) == expected
     below = suite.write("elsewhere/child.yaml", "name: child\nversion: 1\ntitle: A child\nextends: bench\n")
     from clbench.definitions.resolve import resolve
@@ -109,6 +106,51 @@ def test_a_file_that_is_no_plans_file_is_refused(suite: Suite, content: str | No
     problem = suite.problem()
     assert str(suite.root / "benchmark/broken.json") in problem.message
     assert words in problem.message
+
+
+TWO = [[1, 1, 1], [2, 2, 2]]
+OLD = {"patch_size": [16] * 3, "spacing": [1] * 3, "UNet_class_name": "PlainConvUNet", "pool_op_kernel_sizes": TWO}
+
+
+def configured(configuration: object, **others: object) -> dict[str, object]:
+    return DOCUMENT | {"configurations": {"3d_fullres": configuration, **others}}
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        (with_network(strides=TWO, n_stages=2), "stages in architecture.arch_kwargs.strides is 2 and must be 3"),
+        (configured(OLD), "stages in pool_op_kernel_sizes is 2 and must be 3 at least"),
+        (with_network(strides=[2, 2, 2]), "arch_kwargs.strides must be a list with three numbers for each"),
+        (with_network(strides=None), "arch_kwargs.strides must be a list with three numbers for each"),
+        (with_network(n_stages=4), "arch_kwargs.n_stages is for 4 resolution stages, and strides is for 3"),
+        (with_network(features_per_stage=[4, 8]), "features_per_stage is for 2 resolution stages, and strides"),
+        (with_network([16, 18, 16]), "patch_size[1] is 18 and must be divisible by 4, as the network's strides ask"),
+        (with_network([4, 4, 4]), "patch_size [4, 4, 4] leaves one voxel in the coarsest stage"),
+        (with_network([16, 16]), "patch_size is [16, 16] and must be three numbers above 0"),
+        (configured({}), "spacing is None and must be three numbers above 0"),
+        (configured({"patch_size": [8] * 3, "spacing": [1] * 3}), "architecture.arch_kwargs is missing"),
+        (configured([]), "configurations: '3d_fullres' is no other configuration"),
+        (configured({"inherits_from": "x"}), "configurations.3d_fullres.inherits_from: 'x' is no other"),
+        (configured({"inherits_from": "b"}, b={"inherits_from": "b"}), "configurations.b.inherits_from: 'b' is no"),
+    ],
+)
+def test_a_configuration_that_no_network_can_be_trained_by_is_refused_by_its_key(
+    suite: Suite, document: object, words: str
+) -> None:
+    file = plans_file(suite, document)
+    choose(suite, "{file: mine/nnUNetPlans.json}")
+    problem = suite.problem()
+    assert problem.field == "backbone.plans.file"
+    assert problem.message.startswith(f"{file}: configurations")
+    assert words in problem.message
+
+
+def test_what_a_configuration_inherits_counts_as_its_own(suite: Suite) -> None:
+    whole = DOCUMENT["configurations"]["3d_fullres"]
+    plans_file(suite, configured({"inherits_from": "base", "patch_size": [8, 8, 8]}, base=whole))
+    choose(suite, "{file: mine/nnUNetPlans.json}")
+    assert suite.resolve()
 
 
 def test_a_grid_beside_a_file_is_refused_for_each_key(suite: Suite) -> None:

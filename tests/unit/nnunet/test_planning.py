@@ -121,3 +121,25 @@ def test_without_mirroring_no_transform_mirrors(tiny_run):
     parts = trainee_of(tiny_run.jobs("finetune")[0], tiny_run.store).parts("mini-liver")
     names = [{type(t).__name__ for t in parts.augmentation(mirror)[0].transforms} for mirror in (True, False)]
     assert names[0] - names[1] == {"MirrorTransform"}
+
+
+@pytest.mark.parametrize(
+    "backbone",
+    [
+        Backbone("3d_fullres", (12, 12, 12), None, (4, 8, 8, 8, 8), 2),
+        Backbone("3d_fullres", (60, 5, 5), (8, 16, 8), (4, 8, 8, 8), 2),
+    ],
+)
+def test_as_many_stages_as_the_definition_has_features_fit_the_patch(prepared, tmp_path, backbone):
+    plans = plan(prepared, tmp_path, backbone)
+    configuration = plans["configurations"]["3d_fullres"]
+    assert configuration["architecture"]["arch_kwargs"]["features_per_stage"] == list(backbone.features)
+    network = NnunetParts(plans, prepared.tasks["mini-liver"].dataset_json).network()
+    outputs = network(torch.zeros(1, 1, *configuration["patch_size"]))
+    assert len(outputs) == len(backbone.features) - 1
+
+
+def test_more_stages_than_nnunets_patch_can_be_halved_are_refused(prepared, tmp_path):
+    words = "a patch of 7 × 10 × 10 can be halved 4 times and not 6 times, as 7 stages in backbone.features ask"
+    with pytest.raises(MissingEnvironment, match=words):
+        plan(prepared, tmp_path, Backbone("3d_fullres", (24, 24, 24), None, (4,) * 7, 2))

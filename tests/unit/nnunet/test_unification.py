@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from clbench.errors import ClbenchError
+from clbench.errors import ClbenchError, MissingEnvironment
 from clbench.job.prepared import Prepared
 from clbench.nnunet.labels import LabelScheme
 from clbench.nnunet.planning import Backbone, fingerprint_case
@@ -160,3 +160,16 @@ def test_a_file_for_images_of_other_channels_is_refused(three, tmp_path):
     document["configurations"]["3d_fullres"]["normalization_schemes"] = ["ZScoreNormalization"] * 4
     with pytest.raises(ClbenchError, match="plans images of 4 channels; these tasks have 1"):
         shared_plan(three, PlanPolicy(rule="file", document=document), FREE, tmp_path / "ours")
+
+
+@pytest.mark.parametrize(
+    ("backbone", "words"),
+    [
+        (((24, 24, 24), None, None), "strides is 2 and must be 3 at least.* the loss would be NaN"),
+        (((40, 40, 40), None, None), "strides is 1 and must be 3 at least"),
+        (((12, 12, 12), (4, 4, 4), (4, 8, 8)), r"patch_size \[4, 4, 4\] leaves one voxel in the coarsest stage"),
+    ],
+)
+def test_a_plan_that_no_network_can_be_trained_by_is_refused_with_what_to_write(liver, tmp_path, backbone, words):
+    with pytest.raises(MissingEnvironment, match=f"{words}.*; set backbone.patch and backbone.features"):
+        shared_plan({"liver": liver}, PlanPolicy(), Backbone("3d_fullres", *backbone, 2), tmp_path / "plan")

@@ -7,11 +7,7 @@ import json
 import pytest
 
 from clbench.run import Places
-
-PLAN = {
-    "configurations": {"3d_fullres": {"patch_size": [8, 8, 8]}}, "transpose_forward": [0, 1, 2],
-    "transpose_backward": [0, 1, 2], "foreground_intensity_properties_per_channel": {"0": {}},
-}  # fmt: skip
+from plans_document import DOCUMENT, with_network
 
 
 @pytest.fixture
@@ -39,9 +35,8 @@ def test_policies_are_prepared_apart_and_equal_choices_together(prepared_by):
 def test_a_files_content_makes_the_identity_and_its_place_does_not(prepared_by, tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder / "benchmark").mkdir(parents=True)
-        (tmp_path / folder / "benchmark" / "plans.json").write_text(json.dumps(PLAN))
+        (tmp_path / folder / "benchmark" / "plans.json").write_text(json.dumps(DOCUMENT))
     one, other = (prepared_by("{file: plans.json}", folder) for folder in ("a", "b"))
     assert one == other
-    changed = {**PLAN, "configurations": {"3d_fullres": {"patch_size": [8, 8, 16]}}}
-    (tmp_path / "a/benchmark/plans.json").write_text(json.dumps(changed))
+    (tmp_path / "a/benchmark/plans.json").write_text(json.dumps(with_network([8, 8, 16])))
     assert prepared_by("{file: plans.json}", "a") != one

@@ -23,7 +23,7 @@ from clbench.results.passport import PASSPORT
 HEAD = ("toy", 1, "continual", "finetune")
 LAYERS = ("encoder.0", "encoder.1", "decoder.0")
 DRIFT = [
-    DriftRow(*HEAD, seed, 1, stage, "job", task, "own", own, depth, layer, 64, 0.25 * own)
+    DriftRow(*HEAD, seed, 1, stage, "job", task, own, depth, layer, 64, 0.25 * own)
     for seed in (0, 1) for stage, task, own in ((2, "mini-liver", 1), (3, "mini-liver", 1), (3, "mini-lung", 2))
     for depth, layer in enumerate(LAYERS)
 ]  # fmt: skip

@@ -126,11 +126,12 @@ def test_a_wrong_header_is_refused_with_file_and_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (",0.1\n", ",much\n", r"rows\.csv:2: value: 'much' is no number"),
-        (",0.1\n", ",nan\n", r"rows\.csv:2: value is nan"),
+        (",0.1\n", ",much\n", r"rows\.csv:2: value: 'much' is no finite number"),
+        (",0.1\n", ",nan\n", r"rows\.csv:2: value: 'nan' is no finite number"),
         (",25,", ",2.5,", r"rows\.csv:2: epoch: '2\.5' is no whole number"),
         (",continual,", ",continuous,", r"rows\.csv:2: protocol 'continuous' is none of from-scratch, "),
         (",dice,0.1\n", ",0.1\n", r"rows\.csv:2: 14 cells; there must be 15"),
+        (",dice,0.1\n", f",{'x' * 200_000},0.1\n", r"rows\.csv:2: field larger than"),
     ],
 )
 def test_a_bad_cell_is_refused_with_file_and_line(tmp_path: Path, old: str, new: str, message: str) -> None:
