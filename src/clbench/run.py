@@ -21,7 +21,7 @@ from clbench.errors import ClbenchError, CorruptArtifact, MissingEnvironment
 from clbench.execute.backends import Backend
 from clbench.execute.lock import hold
 from clbench.execute.run import Outcome, carry_out
-from clbench.job import is_done
+from clbench.job import is_done, says_it_is_done
 from clbench.pictures.gallery import Gallery
 from clbench.pictures.page import page_pictures
 from clbench.plan import Plan
@@ -156,6 +156,11 @@ def finished(plan: Plan, store: Store, console: Console) -> set[str]:
         except CorruptArtifact as error:
             console.print(f"{error}: {job.title} has to be done again", soft_wrap=True, markup=False, highlight=False)
     return done
+
+
+def said_done(plan: Plan, store: Store) -> set[str]:
+    """The jobs that have a result, for those who only look: whether it is whole is for ``finished`` to find out."""
+    return {job.id for job in plan.jobs if says_it_is_done(job, store.job(job.id))}
 
 
 def report(plan: Plan, folder: Path, command: str | None = None) -> Summary:

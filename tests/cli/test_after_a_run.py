@@ -113,6 +113,24 @@ def replay(undisturbed: Any, run: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
+def test_status_and_plan_look_whether_a_result_is_there_and_leave_its_bytes_to_a_run(
+    call: Any, undisturbed: Any, run: Path, replay: Path
+) -> None:
+    store = replay.parent.parent
+    planning = ("plan", "small", "--suite", undisturbed.suite, "--store", store)
+    (replay / "model" / "fold_0" / "checkpoint_final.pth").write_bytes(b"damaged")
+    (next(store.glob("jobs/prepare-*")) / "plans.json").write_bytes(b"damaged")
+
+    assert call("status", run)[:2] == (0, "10 of 10 jobs done\n")
+    assert "10 cached, 0 to do" in call(*planning)[1]
+
+    (replay / "result.json").unlink()
+
+    assert call("status", run)[1].startswith("9 of 10 jobs done\n")
+    assert "9 cached, 1 to do" in call(*planning)[1]
+
+
+@pytest.mark.slow
 def test_report_shows_a_damaged_result_as_a_hole_with_its_reason(call: Any, run: Path, replay: Path) -> None:
     result = replay / "result.json"
     result.write_text(result.read_text().replace("mini-liver", "mini-lover"))

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
-from rich.console import Console
 from tabulate import tabulate
 
 from clbench.cli.options import data_option, json_option, seeds_option, store_option, suite_option
@@ -22,7 +22,7 @@ from clbench.plan.costs import Cost, Step, job_cost, planned_network, tabled_ste
 from clbench.plan.network import Network
 from clbench.plan.trust import untrusted
 from clbench.provenance import accelerators
-from clbench.run import Places, finished
+from clbench.run import Places, said_done
 from clbench.store import Store
 
 LARGE = 64**3
@@ -47,11 +47,13 @@ def plan_command(
 ) -> None:  # fmt: skip
     """Say what running BENCHMARK would do and cost, and do nothing.
 
+    What is there counts as cached; that it is damaged is found by `clbench run` alone, which reads every byte.
+
     BENCHMARK is a name that `clbench list` gives, or the path of a YAML file.
     """
     places = Places(suites, store, data=data)
     plan = places.plan(benchmark, seeds)
-    done = finished(plan, Store(store), Console(stderr=True))
+    done = said_done(plan, Store(store))
     assert plan.resolved is not None
     network, step = _measure(plan, plan.resolved, done)
     prepared = PrepareSpec.model_validate(plan.preparation.spec)
@@ -85,11 +87,18 @@ def _document(plan: Plan, done: set[str], costs: dict[str, Cost], step: Step) ->
 
 def _measure(plan: Plan, resolved: Resolved, done: set[str]) -> tuple[Network, Step]:
     """The network, and how long its step takes: timed if there is a device, from the table if not."""
-    prepare = plan.preparation.id
-    file = Store(Path(plan.store)).job(prepare).path / "plans.json"
-    network = planned_network(resolved, json.loads(file.read_bytes()) if prepare in done else None)
+    network = planned_network(resolved, _nnunets_plans(plan) if plan.preparation.id in done else None)
     batch = resolved.benchmark.budget.batch
     return network, (_timed(network, batch) if accelerators() else None) or tabled_step(network, batch)
+
+
+def _nnunets_plans(plan: Plan) -> dict[str, Any] | None:
+    """What nnU-Net planned; None where the file is gone or damaged, so that a run would prepare again."""
+    try:
+        found = json.loads((Store(Path(plan.store)).job(plan.preparation.id).path / "plans.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _timed(network: Network, batch: int) -> Step | None:

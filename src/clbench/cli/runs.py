@@ -29,7 +29,7 @@ from clbench.execute.watch import last_lines
 from clbench.plan.trust import require_trusted
 from clbench.report.document import terminal_report
 from clbench.results.model import Summary
-from clbench.run import Places, finished, read_plan, read_plan_file, report, run
+from clbench.run import Places, read_plan, read_plan_file, report, run, said_done
 from clbench.store import Store
 
 RUN = click.argument("run_folder", metavar="RUN", type=PATH)
@@ -93,10 +93,13 @@ def _print_report(summary: Summary, folder: Path) -> None:
 @RUN
 @json_option
 def status_command(run_folder: Path, as_json: bool) -> None:
-    """Say how far the run in folder RUN is, such as reports/mini-organs."""
+    """Say how far the run in folder RUN is, such as reports/mini-organs.
+
+    It looks at what is there; only `clbench run` reads every byte of it, and does again what is damaged.
+    """
     plan = read_plan(run_folder)
     store = Store(Path(plan.store))
-    done = finished(plan, store, Console(stderr=True))
+    done = said_done(plan, store)
     left = [job for job in plan.jobs if job.id not in done]
     begun = [job for job in left if store.job(job.id).log.exists()]
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 import traceback
@@ -16,7 +17,11 @@ from clbench.plan.code import code_of
 from clbench.plan.sealed import plan_from
 from clbench.store import JobFolder, Json, Store
 
-__all__ = ["is_done", "main", "preload"]
+__all__ = ["is_done", "main", "preload", "says_it_is_done"]
+
+EVALUATION = re.compile(rb'"evaluation": "([0-9a-f]*)"')
+HEAD = 256
+"""Bytes of a result in which it says what it is an answer to."""
 
 
 def preload() -> None:
@@ -37,6 +42,16 @@ def is_done(job: Job, folder: JobFolder) -> bool:
     """
     result = folder.check("result")
     return result is not None and result.get("evaluation", "") == job.evaluation
+
+
+def says_it_is_done(job: Job, folder: JobFolder) -> bool:
+    """Whether a result that answers what is asked now is there; no byte is checked, however large the store is."""
+    try:
+        with open(folder.path / "result.json", "rb") as file:
+            found = EVALUATION.search(file.read(HEAD))
+    except FileNotFoundError:
+        return False
+    return (found[1].decode() if found else "") == job.evaluation
 
 
 def main(plan_path: str, job_id: str) -> int:
