@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from clbench.cli import main
+from clbench.plan import Plan
+from clbench.run import PLAN
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -31,3 +33,16 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
         return code, out, err
 
     return called
+
+
+@pytest.fixture
+def planned_in(tmp_path: Path) -> Callable[[Plan, str], Path]:
+    """Lay the plan of a run that was not carried out into a folder of a name."""
+
+    def laid(plan: Plan, name: str) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / PLAN).write_text(plan.model_dump_json())
+        return folder
+
+    return laid

@@ -23,31 +23,10 @@ from clbench.provenance import environment
 from clbench.report.write import write_report
 from clbench.results import Row, summarise, write_rows
 from clbench.run import Places
+from own_suite import write_own_suite
 
 Call = Callable[..., tuple[int, str, str]]
 Files = dict[str, bytes]
-DEFINITION = """
-name: own
-version: 3
-title: A definition that is not shipped
-extends: ci
-scenario: task-incremental
-sequence: [my-spleen, mini-liver]
-sample: {train: 4, val: 2, seed: 0}
-protocols: {continual: {baselines: [finetune, mine]}}
-"""
-METHOD = '''
-"""A method of the user's own."""
-from clbench.methods.base import Method
-
-
-class Mine(Method):
-    """Does nothing."""
-
-    def __init__(self, *, strength: float = 1.0) -> None:
-        """Take a strength."""
-'''
-CARD = "name: mine\nversion: 1\ntitle: My own\nmethod: mine\nsettings: {strength: 2.0}\n"
 DATASET = """
 name: my-spleen
 version: 1
@@ -63,16 +42,7 @@ source: {kind: nnunet, dataset: 777}
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A suite with one of each kind."""
-    folder = tmp_path_factory.mktemp("mine")
-    spleen = Path(__file__).parents[2] / "tasks" / "mini-spleen.yaml"
-    files = {
-        "benchmark/own.yaml": DEFINITION, "methods/mine.py": METHOD, "baselines/mine.yaml": CARD,
-        "tasks/my-spleen.yaml": spleen.read_text().replace("name: mini-spleen", "name: my-spleen"),
-    }  # fmt: skip
-    for name, content in files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(content)
-    return folder
+    return write_own_suite(tmp_path_factory.mktemp("mine"))
 
 
 @pytest.fixture(scope="module")

@@ -12,24 +12,18 @@ from clbench.run import PLAN, report
 
 
 @pytest.fixture
-def planned(tiny_run: Any, tmp_path: Path) -> Path:
+def planned(tiny_run: Any, planned_in: Any, tmp_path: Path) -> Path:
     """The folder of a run that is planned and not carried out."""
-    return written(tiny_run.plan.model_copy(update={"store": str(tmp_path / "store")}), tmp_path / "planned")
+    return planned_in(tiny_run.plan.model_copy(update={"store": str(tmp_path / "store")}), "planned")
 
 
 @pytest.fixture
-def finished(tiny_run: Any, tmp_path: Path) -> Path:
+def finished(tiny_run: Any, planned_in: Any, tmp_path: Path) -> Path:
     """The folder of a run that was carried out, its report written, its store its own."""
     shutil.copytree(tiny_run.store.root, tmp_path / "store")
     plan = tiny_run.plan.model_copy(update={"store": str(tmp_path / "store")})
-    folder = written(plan, tmp_path / "run")
+    folder = planned_in(plan, "run")
     report(plan, folder)
-    return folder
-
-
-def written(plan: Any, folder: Path) -> Path:
-    folder.mkdir()
-    (folder / PLAN).write_text(plan.model_dump_json())
     return folder
 
 

@@ -11,16 +11,12 @@ from clbench.run import PLAN, Places
 
 
 @pytest.fixture
-def planned(tmp_path: Path) -> Path:
+def planned(planned_in: Any, tmp_path: Path) -> Path:
     """A run that is planned and not carried out; it keeps predictions."""
     (tmp_path / "benchmark").mkdir()
     text = "name: b\nversion: 1\ntitle: t\nextends: ci\npredictions: keep\n"
     (tmp_path / "benchmark" / "b.yaml").write_text(text)
-    plan = Places((tmp_path,), tmp_path / "store").plan("b")
-    folder = tmp_path / "run"
-    folder.mkdir()
-    (folder / PLAN).write_text(plan.model_dump_json())
-    return folder
+    return planned_in(Places((tmp_path,), tmp_path / "store").plan("b"), "run")
 
 
 def test_a_folder_without_a_run_is_named(call: Any) -> None:

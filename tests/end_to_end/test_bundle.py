@@ -9,61 +9,13 @@ from typing import Any
 import pytest
 
 from clbench.bundle import archive
+from own_suite import write_own_suite
 
 pytestmark = pytest.mark.slow
-DEFINITION = """
-name: own
-version: 1
-title: Two epochs of two steps, a task and a method of one's own
-scenario: task-incremental
-sequence: [mini-liver, my-spleen]
-backbone: {configuration: 3d_fullres, spacing: [12, 12, 12], patch: [16, 16, 16], features: [4, 8, 8], mirror: false}
-budget: {epochs: 2, batch: 2}
-sample: {train: 4, val: 1, seed: 0}
-protocols: {continual: {baselines: [mine]}}
-seeds: [7]
-"""
-METHOD = '''
-"""A method of the user's own."""
-from clbench.methods.base import Method
 
 
-class Mine(Method):
-    """Shrinks the gradient of the second task."""
-
-    def begin_stage(self, context):
-        """Keep the trunk."""
-        self._trunk = context.trunk
-
-    def after_backward(self, iteration, lr):
-        """A tenth is left of it."""
-        for parameter in self._trunk.values():
-            if parameter.grad is not None:
-                parameter.grad.mul_(0.1)
-
-    def effect(self):
-        """It always acts."""
-        return 1.0
-'''
-CARD = "name: mine\nversion: 1\ntitle: My own\nmethod: mine\n"
-
-
-@pytest.fixture
-def suite(tmp_path: Path) -> Path:
-    """A suite with one of each kind."""
-    folder = tmp_path / "suite"
-    spleen = Path(__file__).parents[2] / "tasks" / "mini-spleen.yaml"
-    files = {
-        "benchmark/own.yaml": DEFINITION, "methods/mine.py": METHOD, "baselines/mine.yaml": CARD,
-        "tasks/my-spleen.yaml": spleen.read_text().replace("name: mini-spleen", "name: my-spleen"),
-    }  # fmt: skip
-    for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(content)
-    return folder
-
-
-def test_a_run_comes_out_again_to_the_bit_from_its_bundle_alone(program: Any, suite: Path, tmp_path: Path) -> None:
+def test_a_run_comes_out_again_to_the_bit_from_its_bundle_alone(program: Any, tmp_path: Path) -> None:
+    suite = write_own_suite(tmp_path / "suite")
     assert program("run", "own", "--suite", "suite", "--trust", "--store", "there").code == 0
     assert program("bundle", "reports/own", "--out", "own.tar.gz").code == 0
     rows = (tmp_path / "reports/own/rows.csv").read_bytes()
@@ -74,8 +26,8 @@ def test_a_run_comes_out_again_to_the_bit_from_its_bundle_alone(program: Any, su
 
     assert said.code == 0, said.out + said.err
     assert "versions and machine are those of the bundle" in said.out
-    assert "3 of 3 jobs have the bundle's data, settings, versions and code" in said.out
-    assert "of 3 jobs to do" in said.err, "nothing was taken from the first run"
+    assert "4 of 4 jobs have the bundle's data, settings, versions and code" in said.out
+    assert "of 4 jobs to do" in said.err, "nothing was taken from the first run"
     assert "own  reproduced" in said.out
     assert (tmp_path / "reports/own-reproduced/rows.csv").read_bytes() == rows
 
