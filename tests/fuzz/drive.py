@@ -47,7 +47,7 @@ def main() -> None:
     words = [
         sys.argv[0], str(corpus), f"-runs={asked.runs}", f"-max_total_time={asked.seconds}", f"-timeout={HANG}",
         f"-rss_limit_mb={MEMORY}", f"-artifact_prefix={folder}/", "-max_len=16384", "-print_final_stats=1",
-        f"-seed={asked.seed}",
+        f"-seed={asked.seed}", "-keep_seed=1",
     ]  # fmt: skip
     atheris.Setup(words, _one_input(chosen, folder), custom_mutator=_mutate)
     atheris.Fuzz()
