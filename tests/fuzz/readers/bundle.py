@@ -43,14 +43,15 @@ def _here() -> dict[str, Any]:
 
 
 def seeds() -> Iterable[bytes]:
-    """A small whole one, compressed and not, and every member as a document or a text."""
+    """A small tar, and every member, as bytes after its name and as a document."""
     _here()
-    whole = archive.pack({name: _whole()[name] for name in (archive.HEADER, archive.LOCK)})
-    yield from (whole, gzip.decompress(whole), b"{}")
+    yield gzip.decompress(archive.pack({name: _whole()[name] for name in (archive.HEADER, archive.LOCK)}))
     for name, content in _whole().items():
-        text = content.decode()
-        document = yaml.safe_load(text) if name.endswith((".json", ".yaml")) else "\n".join(text.splitlines()[:6])
-        yield json.dumps({name: _shorter(document) if name == archive.SUMMARY else document}).encode()
+        if name.endswith((".json", ".yaml")):
+            document = yaml.safe_load(content)
+            content = json.dumps(_shorter(document) if name == archive.SUMMARY else document).encode()
+            yield b'{"%b": %b}' % (name.encode(), content)
+        yield name.encode() + b"\n" + b"\n".join(content.splitlines()[:6])
 
 
 def _shorter(summary: dict[str, Any]) -> dict[str, Any]:
@@ -69,16 +70,19 @@ def read(data: bytes, folder: Path) -> None:
 
 
 def _packed(data: bytes) -> bytes:
-    """A tar compressed; members by their names packed among those of the published one; all else as it is."""
+    """A tar compressed; one or more members packed among those of the published bundle; all else as it is."""
     if data[USTAR] == b"ustar":
         return gzip.compress(data)
+    members = dict(_members(data))
+    return archive.pack({**_whole(), **members}) if members else data
+
+
+def _members(data: bytes) -> Iterable[tuple[str, bytes]]:
+    name, _, content = data.partition(b"\n")
     try:
-        changed = json.loads(data)
-        members = {name: _content(said) for name, said in changed.items() if archive.MEMBER.fullmatch(name)}
-    except (ValueError, AttributeError, RecursionError):
-        return data
-    return archive.pack({**_whole(), **members})
-
-
-def _content(said: Any) -> bytes:
-    return said.encode("utf-8", "surrogatepass") if isinstance(said, str) else json.dumps(said).encode()
+        said = json.loads(data) if data.startswith(b"{") else {name.decode(): content}
+    except (ValueError, RecursionError):
+        return
+    for name, value in said.items():
+        if archive.MEMBER.fullmatch(name):
+            yield name, value if isinstance(value, bytes) else json.dumps(value).encode()
