@@ -7,11 +7,11 @@ import hashlib
 import io
 import re
 import tarfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from clbench.errors import CorruptArtifact, MissingEnvironment
+from clbench.inflate import inflated
 
 MANIFEST = "MANIFEST"
 """The lines that ``sha256sum`` writes, so that ``sha256sum -c MANIFEST`` checks an unpacked bundle."""
@@ -70,19 +70,17 @@ def unpack(path: Path) -> dict[str, bytes]:
 def _tar(path: Path) -> bytes:
     """What the gzip file holds; its own checksum is verified."""
     try:
-        with gzip.open(path) as file:
-            content = file.read(LIMIT + 1)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        if path.read_bytes()[:2] != GZIP:
-            raise MissingEnvironment(f"{path} is no bundle, as `clbench bundle RUN` writes them ({error})") from None
-        raise CorruptArtifact(path, f"is truncated or changed ({error}); get the bundle again") from None
+        packed = path.read_bytes()
     except OSError as error:
         raise MissingEnvironment(
             f"{path}: {error.strerror}; --from needs a file that `clbench bundle` wrote"
         ) from None
-    if len(content) > LIMIT:
-        raise CorruptArtifact(path, f"holds more than {LIMIT >> 20} MB; no bundle does")
-    return content
+    try:
+        return inflated(packed, LIMIT)
+    except ValueError as error:
+        if packed[:2] != GZIP:
+            raise MissingEnvironment(f"{path} is no bundle, as `clbench bundle RUN` writes them ({error})") from None
+        raise CorruptArtifact(path, f"is truncated or changed: {error}; get the bundle again") from None
 
 
 def _members(path: Path, tar: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
