@@ -126,12 +126,16 @@ def test_an_unpacked_bundle_is_a_suite_and_its_manifest_is_what_sha256sum_checks
     assert os.system("cd unpacked && sha256sum --check --strict --quiet MANIFEST") == 0
 
 
-def test_python_in_a_bundle_is_named_and_not_run_unless_it_is_trusted(reproduced: Any, files: Files) -> None:
+def test_python_in_a_bundle_is_named_and_not_run_unless_it_is_trusted(
+    reproduced: Any, files: Files, tmp_path: Path
+) -> None:
     code, _, err = reproduced(files)
 
     assert code == 2
-    assert "brings Python code, which a run executes with your rights: methods/mine.py" in err
+    (file,) = tmp_path.glob(".clbench/bundles/*/methods/mine.py")
+    assert f"{file}: Python of a suite, which would be run with your rights" in err
     assert "--trust" in err
+    assert file.read_text() == files["methods/mine.py"].decode(), "it can be read first"
 
 
 def test_a_task_whose_data_are_not_here_is_named_before_anything_runs(reproduced: Any, files: Files) -> None:
@@ -237,7 +241,7 @@ def test_what_unpacks_to_more_than_any_bundle_is_refused_before_it_fills_the_mem
 
     code, _, err = reproduced(gzip.compress(bytes(2**21)))
 
-    assert (code, "holds more than 1 MB" in err) == (4, True)
+    assert (code, "it unpacks to more than 0.000976562 GiB" in err) == (4, True)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from clbench.bundle.definition import CHECKPOINTS, lay_out, resolved_in
 from clbench.bundle.header import data_of
 from clbench.bundle.reading import Bundle
 from clbench.disk import make_folder, writing_to
-from clbench.errors import ClbenchError, MissingEnvironment
+from clbench.errors import MissingEnvironment
 from clbench.plan import Plan
+from clbench.plan.trust import require_trusted
 from clbench.results.reproduction import not_exact
 from clbench.run import Places
 from clbench.store import file_digest
@@ -25,8 +26,8 @@ ABSENT = "–"
 def rerun_plan(bundle: Bundle, places: Places, trust: bool) -> Plan:
     """Plan a bundle's run on this machine.
 
-    The definition is written into the store and read from there; of what is installed it takes clbench's own
-    methods, and the anatomy.
+    The definition is written into the store, where its Python can be read, and is taken from there; of what is
+    installed it takes clbench's own methods, and the anatomy.
 
     Args:
         bundle: what is to be repeated.
@@ -34,29 +35,21 @@ def rerun_plan(bundle: Bundle, places: Places, trust: bool) -> Plan:
         trust: whether Python that the bundle brings may be run.
 
     Raises:
-        ClbenchError: the bundle brings Python, and nobody said that it is trusted.
+        Untrusted: the bundle brings Python, and nobody said that it is trusted.
         DefinitionError: this clbench has not the methods, settings or keys that the definition names.
         MissingEnvironment: data or networks are missing, or are not those of the bundle; all of them are named.
     """
-    _require_trust(bundle, trust)
     name = hashlib.sha256(bundle.path.read_bytes()).hexdigest()[:16]
     folder = places.store.absolute() / "bundles" / name
     starts = _checkpoints(bundle, places)
     make_folder(folder)
     with writing_to(folder):
         lay_out(folder, bundle.files, starts)
+    require_trusted((folder / method for method in bundle.methods), trust)
     resolved = resolved_in(folder, bundle.header.benchmark, places.datasets)
     plan = places.planned(resolved, ready=True)
     _require_same_data(bundle, plan)
     return plan
-
-
-def _require_trust(bundle: Bundle, trust: bool) -> None:
-    if bundle.methods and not trust:
-        raise ClbenchError(
-            f"{bundle.path} brings Python code, which a run executes with your rights: {', '.join(bundle.methods)}; "
-            f"read it (tar -xzOf {bundle.path} {bundle.methods[0]}), and say --trust if you trust it"
-        )
 
 
 def _checkpoints(bundle: Bundle, places: Places) -> dict[str, Path]:
