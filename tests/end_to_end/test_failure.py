@@ -81,7 +81,9 @@ def test_the_failure_is_told_at_once_by_the_jobs_own_last_lines_and_again_in_sho
 def test_the_report_shows_the_holes_with_their_reasons(failed: tuple[Any, Any]) -> None:
     program, said = failed
 
-    for text in (said.out, (program.folder / "reports" / "breaks" / "report.md").read_text()):
+    page = (program.folder / "reports" / "breaks" / "report.md").read_text()
+    assert f"ended with: {REASON}" in page, "the terminal wraps it"
+    for text in (said.out, page):
         table = text.partition("Missing results")[2]
         lines = [" ".join(line.replace("|", " ").split()) for line in table.splitlines()]
         second, third = [line for line in lines if line.startswith("continual ")]
