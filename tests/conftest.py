@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from machine import clean_environment
+
 settings.register_profile("clbench", deadline=None)  # seconds are for the bench suite
 settings.load_profile("clbench")
 
@@ -149,7 +151,7 @@ class Program:
 
     def start(self, *words: object) -> subprocess.Popen[str]:
         """Start a command as the leader of a process group."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("CLBENCH_")}
+        environment = clean_environment()
         if self.source:
             environment["PYTHONPATH"] = str(self.source)
         return subprocess.Popen(

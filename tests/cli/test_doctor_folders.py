@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from clbench.cli import doctor
+from machine import clean_environment
 
 STRANGER = 4321
 AS_OTHERS = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
@@ -27,7 +28,7 @@ def obedient(tmp_path: Path) -> Any:
 
     def called(*words: object) -> tuple[int, str]:
         command = [*AS_OTHERS, sys.executable, "-m", "clbench", *map(str, words)]
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("CLBENCH_")}
+        clean = clean_environment()
         done = subprocess.run(command, cwd=tmp_path, env=clean, capture_output=True, text=True)
         return done.returncode, done.stdout
 

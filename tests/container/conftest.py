@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from container import private_engine as private
+from machine import Unavailable, clean_environment
 
 STRANGER = 4321
 """A user that neither the image nor the host knows."""
@@ -47,7 +48,7 @@ class Engine:
     @property
     def environment(self) -> dict[str, str]:
         """Of programs that are to use this engine and this tree."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("CLBENCH_")}
+        clean = clean_environment()
         return {**clean, "DOCKER_HOST": self.address, "DOCKER_BUILDKIT": "1"}
 
     def docker(self, *words: object, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -111,7 +112,7 @@ def bare_engine() -> Iterator[Engine]:
         try:
             private.install()
             made = _open(opened)
-        except private.NoEngine as why:
+        except Unavailable as why:
             pytest.skip(f"no container engine here: {why}")
         yield made
 
@@ -133,7 +134,7 @@ def _open(opened: ExitStack) -> Engine:
 @pytest.fixture(scope="session")
 def host(bare_engine: Engine) -> Iterator[subprocess.Popen[bytes]]:
     """The benchmark ``ci`` from this tree on the host, begun while the image is built."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CLBENCH_")}
+    environment = clean_environment()
     with open(bare_engine.folder / "host.log", "wb") as log:
         program = subprocess.Popen(
             [sys.executable, "-m", "clbench", "run", "ci", "--store", "host-store", "--out", "host-run"],

@@ -16,6 +16,9 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import machine
+from machine import Unavailable, attempt, do, want
+
 TOOLS = {"dockerd": "docker.io", "iptables": "iptables", "debootstrap": "debootstrap"}
 CERTIFICATES = Path("/usr/local/share/ca-certificates")
 REPOSITORY = Path(__file__).parents[2]
@@ -27,24 +30,13 @@ GATEWAY = "172.17.0.1"
 """The host, as a build sees it on the engine's default bridge."""
 
 
-class NoEngine(Exception):
-    """This machine can't be made to run containers; says why."""
-
-
 def install() -> None:
     """The engine and debootstrap, from apt, where they are missing.
 
     Raises:
-        NoEngine: this user may not, or apt can't.
+        Unavailable: this user may not, or apt can't.
     """
-    if os.geteuid() != 0:
-        raise NoEngine("only root can start a container engine of its own")
-    wanted = {name: package for name, package in TOOLS.items() if shutil.which(name) is None}
-    if wanted and shutil.which("apt-get") is None:
-        raise NoEngine(f"no {', '.join(wanted)} here, and no apt to install it with")
-    if wanted:
-        _want("apt-get", "update")
-        _want("apt-get", "install", "-y", "--no-install-recommends", *wanted.values())
+    machine.install(TOOLS)
 
 
 @contextmanager
@@ -54,15 +46,15 @@ def disk(folder: Path) -> Iterator[Path]:
     place.mkdir()
     with open(image, "wb") as file:
         file.truncate(ROOM)
-    mounted = _try("mkfs.ext4", "-q", "-O", "^has_journal", "-E", "nodiscard", image) and _try(
+    mounted = attempt("mkfs.ext4", "-q", "-O", "^has_journal", "-E", "nodiscard", image) and attempt(
         "mount", "-o", "loop,noatime", image, place
     )
     try:
         yield place
     finally:
         if mounted:
-            _try("umount", "--recursive", place) or _try("umount", "--recursive", "--lazy", place)
-        _do("rm", "-rf", "--one-file-system", folder)
+            attempt("umount", "--recursive", place) or attempt("umount", "--recursive", "--lazy", place)
+        do("rm", "-rf", "--one-file-system", folder)
 
 
 @dataclass
@@ -86,7 +78,7 @@ class Daemon:
         """Start it and wait until it answers.
 
         Raises:
-            NoEngine: it ended instead.
+            Unavailable: it ended instead.
         """
         command = [
             "dockerd", "--data-root", self.folder / "data", "--exec-root", self.folder / "exec",
@@ -96,7 +88,7 @@ class Daemon:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         while not _answers(self.address):
             if self.process.poll() is not None:
-                raise NoEngine(f"dockerd doesn't start here: {(self.folder / 'log').read_text()[-1000:]}")
+                raise Unavailable(f"dockerd doesn't start here: {(self.folder / 'log').read_text()[-1000:]}")
             time.sleep(0.1)
 
     def crash(self) -> None:
@@ -125,7 +117,7 @@ def engine(folder: Path) -> Iterator[Daemon]:
         yield daemon
     finally:
         daemon.stop()
-        _try("umount", folder / "exec/netns/default")
+        attempt("umount", folder / "exec/netns/default")
 
 
 def _family(folder: str) -> list[int]:
@@ -142,7 +134,7 @@ def _family(folder: str) -> list[int]:
 
 
 def _answers(address: str) -> bool:
-    return _try("docker", "-H", address, "version")
+    return attempt("docker", "-H", address, "version")
 
 
 def import_base(address: str, folder: Path, port: int) -> None:
@@ -154,14 +146,14 @@ def import_base(address: str, folder: Path, port: int) -> None:
         port: where this machine hands out the CPU build; without it, pip would take gigabytes of CUDA.
 
     Raises:
-        NoEngine: Debian can't be had, or no container of it can be started.
+        Unavailable: Debian can't be had, or no container of it can be started.
     """
     root = folder / "root"
-    _want("debootstrap", "--variant=minbase", "--include=ca-certificates", "bookworm", root, *_mirror())
+    want("debootstrap", "--variant=minbase", "--include=ca-certificates", "bookworm", root, *_mirror())
     for file in CERTIFICATES.glob("*.crt"):
         shutil.copy(file, root / CERTIFICATES.relative_to("/"))
-    _do("chroot", root, "update-ca-certificates")
-    _do("chroot", root, "apt-get", "clean")
+    do("chroot", root, "update-ca-certificates")
+    do("chroot", root, "apt-get", "clean")
     (root / "etc/pip.conf").write_text(
         "[global]\ncert = /etc/ssl/certs/ca-certificates.crt\nconstraint = /etc/pip-constraint.txt\n"
         f"find-links = http://{GATEWAY}:{port}/\ntrusted-host = {GATEWAY}\n"
@@ -169,7 +161,7 @@ def import_base(address: str, folder: Path, port: int) -> None:
     (root / "etc/pip-constraint.txt").write_text(f"{torch_build()}\n")
     with subprocess.Popen(["tar", "-C", root, "--numeric-owner", "-c", "."], stdout=subprocess.PIPE) as tar:
         subprocess.run(["docker", "-H", address, "import", "-", BASE], stdin=tar.stdout, check=True)
-    _want("docker", "-H", address, "run", "--rm", BASE, "true")
+    want("docker", "-H", address, "run", "--rm", BASE, "true")
 
 
 @contextmanager
@@ -177,7 +169,7 @@ def wheels(folder: Path) -> Iterator[int]:
     """Hand torch's CPU build out to builds; gives the port. Wants the engine's bridge to be up."""
     found = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, torch_build()]
     if subprocess.run(found, capture_output=True).returncode:
-        _do(*found, "--extra-index-url", "https://download.pytorch.org/whl/cpu")
+        do(*found, "--extra-index-url", "https://download.pytorch.org/whl/cpu")
     handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
     with ThreadingHTTPServer((GATEWAY, 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -195,19 +187,3 @@ def _mirror() -> list[str]:
     """Where this machine's own apt gets Debian from; nothing if that is no Debian."""
     read = subprocess.run(["apt-get", "indextargets", "--format", "$(SITE)"], capture_output=True, text=True)
     return [site for site in read.stdout.split() if site.rstrip("/").endswith("/debian")][:1]
-
-
-def _try(*words: object) -> bool:
-    return subprocess.run([*map(str, words)], capture_output=True).returncode == 0
-
-
-def _do(*words: object) -> None:
-    done = subprocess.run([*map(str, words)], capture_output=True, text=True)
-    assert done.returncode == 0, f"{words}: {done.stdout[-2000:]}\n{done.stderr[-2000:]}"
-
-
-def _want(*words: object) -> None:
-    try:
-        _do(*words)
-    except AssertionError as why:
-        raise NoEngine(str(why)) from None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from machine import Unavailable, clean_environment, hear_ctrl_c
 from slurm import private_slurm as private
 
 PROFILE = """
@@ -39,11 +38,6 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.write_line(f"measured: {name}: {value}")
 
 
-def _hear_ctrl_c() -> None:
-    """A shell's background jobs, such as a test session, ignore Ctrl-C, and so would all that they start."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @dataclass(frozen=True)
 class Cluster:
     """A folder to run in, on a machine that has a Slurm."""
@@ -57,8 +51,8 @@ class Cluster:
             "--out", name, "--engine", "slurm", "--profile", profile,
         ]  # fmt: skip
         return subprocess.Popen(
-            command, cwd=self.folder, env=clean(), text=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0, preexec_fn=_hear_ctrl_c,
+            command, cwd=self.folder, env=clean_environment(), text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0, preexec_fn=hear_ctrl_c,
         )  # fmt: skip
 
     def log(self, name: str, job: str) -> str:
@@ -74,11 +68,6 @@ class Cluster:
     def numbers(self, job: str) -> list[str]:
         """Slurm's numbers of the jobs whose id begins with ``job``."""
         return [number for number, what in self.queue.items() if job in what]
-
-
-def clean() -> dict[str, str]:
-    """This environment without settings of clbench's."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("CLBENCH_")}
 
 
 def until(claim: Callable[[], object], seconds: float = 600) -> None:
@@ -98,9 +87,10 @@ def measured() -> dict[str, str]:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A Slurm that runs, and a profile for it."""
-    if why := private.obstacle():
-        pytest.skip(why)
-    private.install()
+    try:
+        private.install()
+    except Unavailable as why:
+        pytest.skip(f"no Slurm here: {why}")
     folder = Path(tempfile.mkdtemp(prefix="clbench-slurm-"))
     folder.chmod(0o755)
     try:
@@ -122,7 +112,7 @@ def local_rows(cluster: Cluster) -> bytes:
     """The rows of a run on this machine, without Slurm."""
     command = [sys.executable, "-m", "clbench", "run", "ci", "--store", "local-store", "--out", "local"]
     start = time.monotonic()
-    done = subprocess.run(command, cwd=cluster.folder, env=clean(), capture_output=True, text=True)
+    done = subprocess.run(command, cwd=cluster.folder, env=clean_environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     MEASURED["ci without Slurm"] = f"{time.monotonic() - start:.0f} s"
     return (cluster.folder / "local/rows.csv").read_bytes()

@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import machine
+from machine import Unavailable, do
+
 PROGRAMS = {"slurmctld": "slurmctld", "slurmd": "slurmd", "sbatch": "slurm-client", "munged": "munge"}
 CONFIGURATION = Path("/etc/slurm")
 """Where the step inside a job looks, whatever its environment says."""
@@ -46,24 +49,15 @@ PartitionName=main Nodes={host} Default=YES MaxTime=60
 """
 
 
-def obstacle() -> str:
-    """Why no Slurm can be had here; empty if one can."""
-    if os.geteuid() != 0:
-        return "only root can start a Slurm of its own"
-    if (CONFIGURATION / "slurm.conf").exists():
-        return f"this machine belongs to a Slurm already ({CONFIGURATION}/slurm.conf)"
-    missing = [name for name in PROGRAMS if shutil.which(name) is None]
-    if missing and shutil.which("apt-get") is None:
-        return f"no {', '.join(missing)} here, and no apt to install it with"
-    return ""
-
-
 def install() -> None:
-    """Slurm and munge, from apt, where they are missing."""
-    wanted = [package for name, package in PROGRAMS.items() if shutil.which(name) is None]
-    if wanted:
-        _do("apt-get", "update")
-        _do("apt-get", "install", "-y", "--no-install-recommends", *wanted)
+    """Slurm and munge, from apt, where they are missing.
+
+    Raises:
+        Unavailable: this user may not, or apt can't, or the machine has a Slurm of others.
+    """
+    if (CONFIGURATION / "slurm.conf").exists():
+        raise Unavailable(f"this machine belongs to a Slurm already ({CONFIGURATION}/slurm.conf)")
+    machine.install(PROGRAMS)
 
 
 @contextmanager
@@ -80,8 +74,8 @@ def cluster(folder: Path) -> Iterator[None]:
     try:
         for link in links:
             link.symlink_to(folder / link.name)
-        _do("slurmctld", "-f", folder / "slurm.conf", "-i")
-        _do("slurmd", "-f", folder / "slurm.conf", "-N", host)
+        do("slurmctld", "-f", folder / "slurm.conf", "-i")
+        do("slurmd", "-f", folder / "slurm.conf", "-N", host)
         _until_idle(folder)
         yield
     finally:
@@ -133,8 +127,3 @@ def _port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
-
-
-def _do(*words: object) -> None:
-    done = subprocess.run([*map(str, words)], capture_output=True, text=True)
-    assert done.returncode == 0, f"{words}: {done.stdout[-2000:]}\n{done.stderr[-2000:]}"

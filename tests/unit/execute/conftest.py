@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -22,14 +21,10 @@ from clbench.execute.backends import Local
 from clbench.execute.run import Outcome, carry_out
 from clbench.plan import Job, Plan
 from clbench.store import Store
+from machine import hear_ctrl_c
 
 HERE = Path(__file__).parent
 DRIVER = HERE / "drive.py"
-
-
-def _hear_ctrl_c() -> None:
-    """A shell's background jobs, such as a test session, ignore Ctrl-C, and so would all that they start."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass
@@ -75,7 +70,7 @@ class Scene:
         arguments = [self.plan_path, self.store.root, self.run_folder, str(jobs), self.root / "leases", *gpus]
         return subprocess.Popen(
             [sys.executable, DRIVER, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            process_group=0, preexec_fn=_hear_ctrl_c,
+            process_group=0, preexec_fn=hear_ctrl_c,
         )  # fmt: skip
 
     @property
