@@ -7,7 +7,7 @@ BENCHMARK ?= mini-organs
 DOCKER ?= docker
 IMAGE  ?= clbench
 
-.PHONY: benchmark setup test test-container test-slurm image check bench bench-methods bench-report bench-nnunet fuzz gallery report clean help
+.PHONY: benchmark setup test test-container test-slurm image check bench bench-methods bench-report bench-nnunet bench-account bench-scale fuzz gallery report clean help
 .DEFAULT_GOAL := help
 
 benchmark: setup  ## environment, run BENCHMARK (mini-organs), print its report
@@ -57,6 +57,14 @@ bench-report: setup  ## CPU time of the summary and the report of a large run
 bench-nnunet: setup  ## wall time of stages, preparation and evaluation beside nnU-Net's own commands (minutes)
 	$(BIN)/python -m pytest tests/bench/test_against_nnunet.py --benchmark-only --benchmark-columns=min,median,max,rounds \
 		--benchmark-json=.bench-nnunet.json
+
+bench-account: setup  ## where every CPU second of a run of BENCHMARK goes, and what a second core brings (minutes)
+	BENCHMARK=$(BENCHMARK) $(BIN)/python -m pytest tests/bench/test_account.py --benchmark-only --benchmark-json=.bench-account.json
+	$(BIN)/python docs/account_table.py .bench-account.json
+
+bench-scale: setup  ## CPU time and memory of large plans, long sequences and many jobs (minutes)
+	$(BIN)/python -m pytest tests/bench/test_scale.py --benchmark-only --benchmark-json=.bench-scale.json
+	$(BIN)/python docs/scale_table.py .bench-scale.json
 
 RUNS ?= 50000
 fuzz: setup  ## RUNS (50000) inputs for every reader of a file, guided by coverage; findings in .fuzz

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from clbench.disk import last_straw, writing_to
 from clbench.errors import ClbenchError, CorruptArtifact
+from clbench.identity import package_files
 from clbench.job.stopping import heed
 from clbench.plan import Job, Plan
 from clbench.plan.code import code_of
@@ -25,13 +26,15 @@ HEAD = 256
 
 
 def preload() -> None:
-    """Import everything heavy, so that a process forked afterwards starts at once."""
+    """Import everything heavy, and digest the code that was imported, so that a fork starts at once."""
     import torch
 
     import clbench.job.prepare
     import clbench.job.stage  # noqa: F401
 
     torch.set_num_threads(1)
+    for kind in ("prepare", "stage"):
+        code_of(kind, str(package_files("methods/base.py")[0]))  # methods are read when a job loads them
 
 
 def is_done(job: Job, folder: JobFolder) -> bool:
