@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from clbench.container.settings import Settings, options
 from clbench.errors import MissingEnvironment
+from clbench.signals import collected_signals
 
 PATIENCE = 15.0
 """Seconds from a signal to the kill; clbench itself gives its engine five."""
@@ -162,7 +162,7 @@ def run(client: Any, settings: Settings, words: Iterable[str], say: Callable[[by
     Raises:
         MissingEnvironment: it can't be run; the message says what to do.
     """
-    with _signals() as received, created(client, settings, words) as container:
+    with collected_signals() as received, created(client, settings, words) as container:
         container.start()
         reader = threading.Thread(target=_read, args=(container, say), daemon=True)
         reader.start()
@@ -195,18 +195,3 @@ def _send(container: Any, number: int) -> None:
 
     with suppress(docker.errors.APIError):  # it has ended by itself
         container.kill(signal.Signals(number).name)
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    received: list[int] = []
-
-    def note(number: int, _: FrameType | None) -> None:
-        received.append(number)
-
-    before = {n: signal.signal(n, note) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

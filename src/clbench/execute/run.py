@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 
@@ -23,6 +20,7 @@ from clbench.execute.progress import Display, Status, display, say, show_failure
 from clbench.execute.warm import warm_server
 from clbench.execute.watch import LINES_SHOWN, Failure, Watch, last_lines
 from clbench.plan import Plan
+from clbench.signals import collected_signals
 from clbench.store import Store
 
 ENGINE_LOG = "engine.log"
@@ -83,7 +81,7 @@ def carry_out(
     watch = Watch(pending, store, folder, log)
     shown = display(console, Status(watch, len(plan.jobs) - len(pending), backend.slots, backend.words))
     with ExitStack() as stack:
-        stop = stack.enter_context(_signals())
+        stop = stack.enter_context(collected_signals())
         stack.callback(shown.close)
         shown.begin()
         if not pending:
@@ -116,26 +114,6 @@ def _follow(watch: Watch, shown: Display, stop: list[int], at_end: Callable[[], 
         shown.tick()
         if not over:
             time.sleep(GLANCE)
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Collect Ctrl-C, SIGTERM and SIGHUP instead of dying of them, so that the engine is stopped in order."""
-    received: list[int] = []
-
-    def note(number: int, _: FrameType | None) -> None:
-        received.append(number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
-    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {n: signal.signal(n, note) for n in wanted if signal.getsignal(n) is not signal.SIG_IGN}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _conclude(watch: Watch, stop: list[int], console: Console) -> Outcome:
