@@ -28,7 +28,8 @@ def plans_findings(benchmark: Benchmark, file: Path | None) -> Iterator[Finding]
     targets = transfer.targets if transfer else ()
     tasks = (*benchmark.sequence, *targets)
     if plans == "target" and len(targets) != 1:
-        yield PLANS, f"target: {_which(targets)}; write {{target: TASK}}, for instance {{target: {tasks[-1]}}}"
+        example = f", for instance {{target: {tasks[-1]}}}" if tasks else ""
+        yield PLANS, f"target: {_which(targets)}; write {{target: TASK}}{example}"
     if isinstance(plans, PlansFrom) and plans.target is not None and plans.target not in tasks:
         yield TARGET, f"{plans.target!r} is no task of this definition; {suggestion(plans.target, set(tasks))}"
     if file is not None:

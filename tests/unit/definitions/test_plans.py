@@ -15,6 +15,7 @@ from .conftest import Suite
 
 GRID = "{configuration: 3d_fullres, patch: [24, 24, 24], features: [8, 16, 32, 32]}"
 TARGETS = "targets: [gamma]"
+TRANSFER = "  transfer: {targets: [gamma], from: [plain, joint], epochs: [5, 25], fractions: [0.5, 1.0]}\n"
 
 
 def choose(suite: Suite, plans: str, configuration: str = "3d_fullres") -> None:
@@ -69,9 +70,15 @@ def test_target_without_a_held_out_task_or_with_several_is_refused_unless_one_is
 
 def test_target_without_a_transfer_protocol_is_refused(suite: Suite) -> None:
     choose(suite, "target")
-    transfer = "  transfer: {targets: [gamma], from: [plain, joint], epochs: [5, 25], fractions: [0.5, 1.0]}\n"
-    suite.benchmark(transfer, "")
+    suite.benchmark(TRANSFER, "")
     assert "there is no held-out task" in suite.problem().message
+
+
+def test_target_without_any_task_is_refused_beside_the_sequence_that_is_misspelt(suite: Suite) -> None:
+    choose(suite, "target")
+    suite.benchmark(TRANSFER, "")
+    suite.benchmark("sequence:", "sequenca:")
+    assert {"sequenca", "backbone.plans"} <= {problem.field for problem in suite.problems()}
 
 
 def test_a_target_that_is_no_task_of_the_definition_is_refused_with_the_nearest(suite: Suite) -> None:
