@@ -11,10 +11,13 @@ def read_json(file: Path) -> Any:
     """The content of a JSON file.
 
     Raises:
-        ValueError: it can't be read, or is no JSON; the message names the file.
+        ValueError: it can't be read, is no JSON, or has half a character, which no file could be written with; the
+            message names the file.
     """
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
+        json.dumps(content, ensure_ascii=False).encode()
+        return content
     except OSError as error:
         raise ValueError(f"{file}: can't be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

@@ -100,6 +100,7 @@ def test_a_file_that_lacks_the_configuration_is_refused_with_those_it_has(suite:
     [
         (None, "can't be read: No such file"),
         ("{", "can't be read as JSON"),
+        ('{"configurations": {}, "a": "\\ud800"}', "can't be read as JSON: 'utf-8' codec can't encode character"),
         ("[1]", "is no plans file of nnU-Net v2"),
         ('{"a": 1}', "is no plans file of nnU-Net v2"),
         ('{"configurations": [1]}', "is no plans file of nnU-Net v2"),
