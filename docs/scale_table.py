@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +18,36 @@ from tabulate import tabulate
 Found = list[dict[str, Any]]
 SHOWN = (2, 4, 6, 8, 10, 12)
 """Stages that are shown of a sequence."""
+ROUNDING = 1e-3
+"""Megabytes or seconds that nobody would call a difference."""
 
 
 def line(x: list[float], y: list[float]) -> str:
     """A fitted straight line, and how much of the variation it explains."""
+    if max(y) - min(y) < ROUNDING:
+        return "the same"
     slope, constant = np.polyfit(x, y, 1)
     residual = np.asarray(y) - (slope * np.asarray(x) + constant)
-    spread = float(np.var(y))
-    explained = 1 - float(np.var(residual)) / spread if spread else 1.0
-    return f"{constant:.3g} + {slope:.3g} n (R² {explained:.3f})"
+    explained = 1 - float(np.var(residual)) / float(np.var(y))
+    return f"{constant:.3g} {slope:+.3g} n (R² {explained:.3f})"
 
 
 def growth(found: Found) -> str:
-    """What one more stage, baseline, seed or case costs a plan."""
+    """What more stages, baselines, seeds or cases make of a plan, one thing at a time."""
     by_what: dict[str, Found] = defaultdict(list)
     for bench in found:
         by_what[bench["what"]].append(bench)
     rows = []
     for what, some in by_what.items():
-        numbers = [float(one["number"]) for one in some]
-        lines = [line(numbers, [float(one[name]) for one in some]) for name in ("jobs", "predictions")]
-        asked = ", ".join(f"{number:.0f}" for number in numbers)
-        rows.append((what, asked, *lines, line(numbers, [1000 * one["seconds"] for one in some])))
-    return table(rows, ("n is the number of", "n", "jobs", "predictions", "planning, CPU ms"))
+        columns = [listed(one[name] for one in some) for name in ("number", "jobs", "predictions")]
+        fitted = line([one["jobs"] for one in some], [1000 * one["seconds"] for one in some])
+        rows.append((what, *columns, "–" if some[0]["jobs"] == some[-1]["jobs"] else fitted))
+    return table(rows, ("grown", "to", "jobs", "predictions", "planning, CPU ms, of n jobs"))
+
+
+def listed(numbers: Iterable[int]) -> str:
+    """Numbers beside each other."""
+    return ", ".join(map(str, numbers))
 
 
 def stages(found: Found, name: str, digits: int) -> str:
@@ -80,8 +88,7 @@ TABLES = {
     "a plan grows": growth, "a command over many jobs": commands, "the engine over jobs that do nothing": engine,
 }  # fmt: skip
 BY_STAGE = (
-    ("state_mb", "state, MB", 3),
-    ("remembered_mb", "state and kept cases, MB", 3),
+    ("remembered_mb", "carried to the next stage: state and kept cases, MB", 3),
     ("peak_mb", "highest memory of the process, MB", 0),
     ("training", "training, CPU s", 2),
     ("evaluation", "evaluation, CPU s", 2),

@@ -198,13 +198,11 @@ def test_a_sequence_of_twelve_stages(benchmark: Any, tmp_path: Path, monkeypatch
 
 
 def measured(store: Store, job: str) -> dict[str, float]:
-    """A stage's CPU seconds of training and evaluation, what it remembers and its highest memory, in MB."""
+    """A stage's CPU seconds of training and evaluation, what it carries on and its highest memory, in MB."""
     folder = store.job(job)
     account = json.loads((folder.path / "account.json").read_text())
     seconds = Counter[str]()
     for phase, s in account["seconds"].items():
         seconds["evaluation" if phase.startswith("evaluation") else "training"] += s
     cost = folder.read("result")["cost"]  # type: ignore[index]
-    memory = folder.path / "memory.pth"
-    state = memory.stat().st_size / 1e6 if memory.exists() else 0.0
-    return {**seconds, "state_mb": state, "remembered_mb": cost["remembered_mb"], "peak_mb": account["peak_mb"]}
+    return {**seconds, "remembered_mb": cost["remembered_mb"], "peak_mb": account["peak_mb"]}
