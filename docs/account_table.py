@@ -21,12 +21,13 @@ def of_the_work(part: str) -> bool:
     return part in TRAINING or part.startswith("evaluation")
 
 
-def shares(parts: dict[str, float], head: str) -> str:
-    """Seconds and shares, the largest first, and the whole."""
+def shares(parts: dict[str, float], head: str, unit: str = "s", per_second: int = 1, digits: int = 1) -> str:
+    """Time and shares, the largest first, and the whole."""
     whole = sum(parts.values())
-    rows = [(name, f"{s:.2f}", f"{100 * s / whole:.1f} %") for name, s in sorted(parts.items(), key=lambda p: -p[1])]
-    rows.append(("**all of it**", f"**{whole:.2f}**", "100 %"))
-    return tabulate(rows, (head, "CPU s", "share"), "pipe", disable_numparse=True)
+    rows = [(name, parts[name]) for name in sorted(parts, key=lambda name: -parts[name])]
+    rows.append(("all of it", whole))
+    told = [(name, f"{per_second * s:,.{digits}f}", f"{100 * s / whole:.1f} %") for name, s in rows]
+    return tabulate(told, (head, f"CPU {unit}", "share"), "pipe", disable_numparse=True)
 
 
 def main(file: Path) -> None:
@@ -38,7 +39,7 @@ def main(file: Path) -> None:
     whole, work = sum(one["run"].values()), sum(s for part, s in one["run"].items() if of_the_work(part))
     print(shares(one["run"], "a whole run"))
     print(f"\ntraining and evaluation: {100 * work / whole:.1f} %\n")
-    print(shares(one["stage"], f"{one['job']}, {one['iterations']} iterations"))
+    print(shares(one["stage"], f"{one['job']}, {one['iterations']} iterations", "ms", 1000, 0))
     for jobs, run in sorted(runs.items()):
         cpu = sum(run["run"].values())
         print(f"\n{jobs} at a time: wall {run['wall']:.1f} s, CPU {cpu:.1f} s, load before {run['load']:.2f}", end="")
