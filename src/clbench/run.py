@@ -17,7 +17,7 @@ from clbench.definitions.places import DataPlaces
 from clbench.definitions.resolve import resolve
 from clbench.disk import make_folder, writing_to
 from clbench.drift.read import read_drift
-from clbench.errors import ClbenchError, CorruptArtifact, MissingEnvironment
+from clbench.errors import ClbenchError, CorruptArtifact
 from clbench.execute.backends import Backend
 from clbench.execute.lock import hold
 from clbench.execute.run import Outcome, carry_out
@@ -26,7 +26,7 @@ from clbench.pictures.gallery import Gallery
 from clbench.pictures.page import page_pictures
 from clbench.plan import Plan
 from clbench.plan.expand import make_plan
-from clbench.plan.sealed import DamagedPlan, plan_bytes, plan_from
+from clbench.plan.sealed import other_version, plan_bytes, read_plan_file
 from clbench.plan.trust import require_trusted
 from clbench.provenance import provenance
 from clbench.references import seal
@@ -240,25 +240,5 @@ def read_plan(folder: Path) -> Plan:
     """
     plan = read_plan_file(folder / PLAN)
     if plan.resolved is None:
-        raise _other_version(folder / PLAN)
+        raise other_version(folder / PLAN)
     return plan
-
-
-def _other_version(path: Path) -> MissingEnvironment:
-    return MissingEnvironment(f"{path} is no plan of this version of clbench; `clbench run` writes it anew")
-
-
-def read_plan_file(path: Path) -> Plan:
-    """A plan from its file.
-
-    Raises:
-        MissingEnvironment: there is no such file, or no plan of this version in it.
-    """
-    try:
-        return plan_from(path.read_bytes())
-    except OSError as error:
-        raise MissingEnvironment(f"{path}: {error.strerror}; `clbench run` writes it into its folder") from None
-    except DamagedPlan as error:
-        raise MissingEnvironment(f"{path}: {error}; `clbench run` writes it anew") from None
-    except ValueError:
-        raise _other_version(path) from None

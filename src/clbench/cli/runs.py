@@ -26,10 +26,11 @@ from clbench.errors import ClbenchError
 from clbench.execute.backends import Backend
 from clbench.execute.run import Outcome
 from clbench.execute.watch import last_lines
+from clbench.plan.sealed import read_plan_file
 from clbench.plan.trust import require_trusted
 from clbench.report.document import terminal_report
 from clbench.results.model import Summary
-from clbench.run import Places, read_plan, read_plan_file, report, run, said_done
+from clbench.run import Places, read_plan, report, run, said_done
 from clbench.store import Store
 
 RUN = click.argument("run_folder", metavar="RUN", type=PATH)

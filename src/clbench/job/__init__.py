@@ -15,7 +15,7 @@ from clbench.identity import package_files
 from clbench.job.stopping import heed
 from clbench.plan import Job, Plan
 from clbench.plan.code import code_of
-from clbench.plan.sealed import plan_from
+from clbench.plan.sealed import read_plan_file
 from clbench.store import JobFolder, Json, Store
 
 __all__ = ["is_done", "main", "preload", "says_it_is_done"]
@@ -63,7 +63,11 @@ def main(plan_path: str, job_id: str) -> int:
     Returns:
         0 when the result is there, else the exit code of the error.
     """
-    plan = plan_from(Path(plan_path).read_bytes())
+    try:
+        plan = read_plan_file(Path(plan_path))
+    except ClbenchError as error:  # there is no log yet: whoever reads the engine's looks for the job's id
+        print(f"{job_id}: error: {error}", file=sys.stderr, flush=True)
+        return error.exit_code
     job, store = plan.job(job_id), Store(Path(plan.store))
     folder = store.job(job_id)
     heed()

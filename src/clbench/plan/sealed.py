@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from pathlib import Path
 
+from clbench.errors import MissingEnvironment
 from clbench.plan.records import Plan
 
 _SEAL = re.compile(rb'\A\{\s*"sha256": "([0-9a-f]*)"')
@@ -34,3 +36,24 @@ def plan_from(data: bytes) -> Plan:
         if hashlib.sha256(blank).hexdigest() != plan.sha256:
             raise DamagedPlan("its content does not have the checksum it was sealed with")
     return plan
+
+
+def read_plan_file(path: Path) -> Plan:
+    """A plan from its file.
+
+    Raises:
+        MissingEnvironment: there is no such file, or no plan of this version in it.
+    """
+    try:
+        return plan_from(path.read_bytes())
+    except OSError as error:
+        raise MissingEnvironment(f"{path}: {error.strerror}; `clbench run` writes it into its folder") from None
+    except DamagedPlan as error:
+        raise MissingEnvironment(f"{path}: {error}; `clbench run` writes it anew") from None
+    except ValueError:
+        raise other_version(path) from None
+
+
+def other_version(path: Path) -> MissingEnvironment:
+    """What is said of a file in which no plan can be found."""
+    return MissingEnvironment(f"{path} is no plan of this version of clbench; `clbench run` writes it anew")
