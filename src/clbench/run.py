@@ -36,7 +36,7 @@ from clbench.results.model import Summary
 from clbench.results.parquet import write_parquet
 from clbench.results.rows import Row, write_rows
 from clbench.results.summary import summarise
-from clbench.store import Store, write_atomic
+from clbench.store import Store, sweep, write_atomic
 
 PLAN = "plan.json"
 ROWS = "rows.csv"
@@ -131,6 +131,8 @@ def run(
     with hold(folder, console=console):
         make_folder(store.root / "jobs")
         with writing_to(folder):
+            sweep(folder, ".*.tmp")
+            sweep(folder, "*/.*.tmp")
             write_atomic(folder / PLAN, plan_bytes(plan))
         done = finished(plan, store, console)
         outcome = carry_out(folder / PLAN, plan, done, store, folder, backend, console)

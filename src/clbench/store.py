@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from filelock import FileLock
 from clbench.errors import CorruptArtifact
 
 Json = dict[str, Any]
+_TEMPORARY = re.compile(r"\..+\.\d+\.tmp")
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -30,6 +34,21 @@ def write_atomic(path: Path, data: bytes) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path, pattern: str, seconds: float = 0.0) -> None:
+    """Delete what writers that were killed left half-written; nobody else may be writing there.
+
+    Args:
+        folder: where to look.
+        pattern: of files in it, as ``Path.glob`` takes it; of those only ``write_atomic``'s temporary ones count.
+        seconds: leave those that were written to less long ago.
+    """
+    for path in folder.glob(pattern):
+        if _TEMPORARY.fullmatch(path.name):
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime >= seconds:
+                    path.unlink()
 
 
 def canonical(value: object) -> bytes:

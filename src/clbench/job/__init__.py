@@ -16,7 +16,7 @@ from clbench.job.stopping import heed
 from clbench.plan import Job, Plan
 from clbench.plan.code import code_of
 from clbench.plan.sealed import read_plan_file
-from clbench.store import JobFolder, Json, Store
+from clbench.store import JobFolder, Json, Store, sweep
 
 __all__ = ["is_done", "main", "preload", "says_it_is_done"]
 
@@ -75,6 +75,7 @@ def main(plan_path: str, job_id: str) -> int:
         _log_to(folder)
         try:
             with writing_to(store.root):
+                sweep(folder.path, "**/.*.tmp")
                 return _do(plan, job, store)
         except ClbenchError as error:
             print(f"error: {error}", flush=True)

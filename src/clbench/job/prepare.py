@@ -17,9 +17,11 @@ from clbench.job.progress import Progress
 from clbench.nnunet.planning import Backbone, CaseFingerprint
 from clbench.nnunet.unification import Dataset, shared_plan
 from clbench.plan import Job, PrepareSpec
-from clbench.store import JobFolder, Json, describe_files, digest, write_atomic
+from clbench.store import JobFolder, Json, describe_files, digest, sweep, write_atomic
 
 FINGERPRINTS = "fingerprints"
+ABANDONED = 3600.0
+"""Seconds after which a half-written fingerprint is nobody's; preparations of other benchmarks write there too."""
 
 
 def prepare(job: Job, folder: JobFolder, threads: int) -> Json:
@@ -38,6 +40,7 @@ def prepare(job: Job, folder: JobFolder, threads: int) -> Json:
     tasks = work_of(spec, path)
     cases = [(task, case) for task in tasks for case in task.cases]
     progress = Progress(folder, 2 * len(cases))
+    sweep(folder.common / FINGERPRINTS, ".*.tmp", ABANDONED)
     with case_pool(threads) as pool:
         seen = _looked(pool, tasks, cases, path, folder.common / FINGERPRINTS, progress)
         described = _describe(tasks, path)
