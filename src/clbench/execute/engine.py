@@ -44,6 +44,11 @@ class EngineFolder:
         """What the engine started and what failed, one JSON line each."""
         return self.path / "events.jsonl"
 
+    @property
+    def temporary(self) -> Path:
+        """The engine's temporary files."""
+        return self.path / "tmp"
+
     def ticket(self, job: str) -> Path:
         """The file that Snakemake makes when a job's process has ended well."""
         return self.path / "tickets" / job
@@ -56,7 +61,7 @@ class EngineFolder:
     def prepare(self, jobs: Mapping[str, Job], command: Sequence[str], needs: Mapping[str, Needs]) -> None:
         """Empty the folder and write the pending list."""
         shutil.rmtree(self.path, ignore_errors=True)
-        self.path.mkdir(parents=True)
+        self.temporary.mkdir(parents=True)
         write_atomic(self.pending, json.dumps(self._list(jobs, command, needs), indent=1).encode())
 
     def _list(self, jobs: Mapping[str, Job], command: Sequence[str], needs: Mapping[str, Needs]) -> dict[str, object]:
@@ -97,14 +102,16 @@ def engine(
 def _environment(folder: EngineFolder, warm: str | None) -> dict[str, str]:
     """Snakemake wants a cache in the home folder, and in a container there may be none: it gets another one.
 
-    The Snakefile gives the jobs the user's setting back.
+    Its temporary files lie there too, since it leaves them when it is killed. The Snakefile gives the jobs the user's
+    settings back.
     """
-    theirs = os.environ.get("XDG_CACHE_HOME", "")
     return {
         **environment(),
         "CLBENCH_WARM": warm or "",
-        "CLBENCH_CACHE_HOME": theirs,
+        "CLBENCH_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", ""),
         "XDG_CACHE_HOME": str(folder.path / "cache"),
+        "CLBENCH_TMPDIR": os.environ.get("TMPDIR", ""),
+        "TMPDIR": str(folder.temporary),
     }
 
 

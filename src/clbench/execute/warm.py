@@ -14,6 +14,8 @@ from pathlib import Path
 
 from clbench.execute.lifetime import PATIENCE, bound_to_me, environment
 
+PREFIX, SOCKET = "clbench-", "warm"
+
 
 @contextmanager
 def warm_server(module: str, log: Path) -> Iterator[str | None]:
@@ -21,28 +23,41 @@ def warm_server(module: str, log: Path) -> Iterator[str | None]:
 
     The socket listens before this returns, so that clients queue while the server imports.
     """
-    folder = tempfile.mkdtemp(prefix="clbench-")
+    _sweep()
+    folder = tempfile.mkdtemp(prefix=PREFIX)
     try:
-        listener = _listen(os.path.join(folder, "warm"))
+        listener = _listen(os.path.join(folder, SOCKET))
         if listener is None:
             yield None
             return
         with listener:
             server = _start_server(module, listener, log)
         try:
-            yield os.path.join(folder, "warm")
+            yield os.path.join(folder, SOCKET)
         finally:
             _stop_server(server)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _sweep() -> None:
+    """Delete what runs that were killed left in the temporary folder."""
+    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{SOCKET}"):
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as caller:
+            caller.settimeout(1)
+            try:
+                caller.connect(str(path))
+            except ConnectionRefusedError:
+                shutil.rmtree(path.parent)
+
+
 def _listen(path: str) -> socket.socket | None:
     listener = socket.socket(socket.AF_UNIX)
     try:
-        listener.bind(path)
-        os.chmod(path, 0o600)
+        listener.bind(f"{path}.new")
+        os.chmod(f"{path}.new", 0o600)
         listener.listen(socket.SOMAXCONN)
+        os.rename(f"{path}.new", path)  # so that one to which nobody listens is a dead run's
     except OSError:  # the temporary folder's name is too long for a socket: jobs then start cold
         listener.close()
         return None

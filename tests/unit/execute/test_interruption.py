@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,3 +73,20 @@ def test_a_run_killed_while_the_server_still_imports_leaves_nothing(scene: Any, 
     program.communicate(timeout=10)
 
     assert scene.processes() == []
+
+
+def test_temporary_files_of_runs_that_were_killed_do_not_pile_up(
+    scene: Any, eventually: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "t"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    scene.add("long", sleep=60)
+    for attempt in (1, 2, 3):
+        program = scene.drive()
+        assert eventually(lambda attempt=attempt: len(scene.starts) == attempt, 60.0)
+        os.killpg(program.pid, signal.SIGKILL)
+        program.communicate()
+
+    assert [path.name for path in temporary.iterdir() if path.name.startswith("snakemake")] == []
+    assert len(list(temporary.iterdir())) == 1, "the last one's socket, which the next run deletes"

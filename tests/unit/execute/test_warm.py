@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import stat
 import subprocess
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -168,3 +171,22 @@ def test_a_temporary_folder_with_too_long_a_name_only_costs_the_warmth(scene: An
 
     assert outcome.finished == ("a",)
     assert scene.result("a")["loaded"] == []
+
+
+def test_the_next_server_deletes_the_socket_of_a_run_that_was_killed_and_no_other(
+    scene: Any, warm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    dead, alive = tmp_path / "clbench-dead", tmp_path / "clbench-alive"
+    for folder in (dead, alive):
+        folder.mkdir()
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(folder / "warm"))
+    (alive / "warm").unlink()
+    (alive / "warm").symlink_to(warm)
+
+    with warm_server("stand_in", scene.root / "server.txt"):
+        pass
+
+    assert not dead.exists()
+    assert [path.name for path in tmp_path.glob("clbench-*")] == ["clbench-alive"]
