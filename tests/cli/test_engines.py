@@ -90,6 +90,12 @@ def test_everything_wrong_in_a_profile_is_named_with_its_line(call: Call) -> Non
         (("--engine", "slurm", "--gpus", "0"), 2, "`gpus:` in the profile says how many"),
         (("--engine", "slurm", "--profile", "none.yaml"), 2, "none.yaml: can't be read"),
         (("--gpus", "0,0"), 2, "names a GPU twice"),
+        (("--engine", "slurm", "--time-limit", "9"), 2, "on Slurm, `hours:` in the profile says how long"),
+        (("--time-limit", "0"), 2, "0 is not in the range 1<=x<=35791394"),
+        (("--time-limit", "-5"), 2, "-5 is not in the range"),
+        (("--time-limit", "1.5"), 2, "'1.5' is not a valid integer"),
+        (("--time-limit", "35791395"), 2, "35791395 is not in the range"),
+        (("--time-limit", "2h"), 2, "'2h' is not a valid integer"),
         (("--gpus", "0"), 4, "--gpus 0: no GPU here that torch could use"),
     ],
 )

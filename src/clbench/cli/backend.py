@@ -15,6 +15,8 @@ from clbench.execute.gpus import usable_gpus
 from clbench.execute.lease import lease_folder
 
 ENGINES = ("local", "slurm")
+LONGEST = (2**31 - 1) // 60
+"""Minutes that the system's alarm clock can be set to."""
 
 
 def backend_options(command: F) -> F:
@@ -44,7 +46,7 @@ _OPTIONS = (
                  help="Jobs side by side.  [default: one per GPU; without GPUs, one per core; on Slurm, all]"),
     click.option("--gpus", default="", metavar="0,1,…", callback=_names,
                  help="The GPUs to train on; more --jobs than GPUs share them.  [default: all]"),
-    click.option("--time-limit", type=click.IntRange(min=1), metavar="MINUTES",
+    click.option("--time-limit", type=click.IntRange(1, LONGEST), metavar="MINUTES",
                  help="Kill a job that takes longer; run again, it goes on from its last epoch.  [default: none]"),
     click.option("--engine", type=click.Choice(ENGINES), default="local", show_default=True,
                  help="Where jobs run: on this machine, or each as a job of Slurm."),
@@ -66,7 +68,7 @@ def _backend(
         if gpus:
             raise ClbenchError("--gpus chooses among this machine's; on Slurm, `gpus:` in the profile says how many")
         if minutes:
-            raise ClbenchError("--time-limit is for this machine; on Slurm, `time:` in the profile says how long")
+            raise ClbenchError("--time-limit is for this machine; on Slurm, `hours:` in the profile says how long")
         from clbench.execute.slurm import slurm
 
         return slurm(jobs, profile)

@@ -83,8 +83,11 @@ def test_a_job_killed_by_a_signal_is_reported_as_killed(scene: Any) -> None:
     assert last == "hungry: the job's process was killed by signal 9; was memory short?"
 
 
-def test_a_job_that_takes_longer_than_it_may_is_killed_and_the_others_are_done(scene: Any) -> None:
-    scene.add("hangs", sleep=3600)
+@pytest.mark.parametrize("hangs", [{"sleep": 3600}, {"signal": int(signal.SIGSTOP)}], ids=["sleeps", "is stopped"])
+def test_a_job_that_takes_longer_than_it_may_is_killed_and_the_others_are_done(
+    scene: Any, hangs: dict[str, int]
+) -> None:
+    scene.add("hangs", **hangs)
     scene.add("after", "hangs")
     scene.add("quick")
 
