@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from clbench.disk import writing_to
+from clbench.disk import last_straw, writing_to
 from clbench.errors import MissingEnvironment
 from clbench.execute.backends import Backend
 from clbench.execute.engine import EngineFolder, engine
@@ -129,4 +129,7 @@ def _conclude(watch: Watch, stop: list[int], console: Console) -> Outcome:
 def _engine_failed(watch: Watch) -> MissingEnvironment:
     said = "\n".join(f"    {line}" for line in last_lines(watch.engine_log, LINES_SHOWN))
     left = f"{len(watch.open)} jobs were not done"
-    return MissingEnvironment(f"the engine (Snakemake) ended early, {left}; {watch.engine_log} says:\n{said}")
+    why = last_straw(watch.store.root) or last_straw(watch.engine_log.parent)
+    return MissingEnvironment(
+        f"the engine (Snakemake) ended early, {left}; {watch.engine_log} says:\n{said}\n{why}".rstrip()
+    )

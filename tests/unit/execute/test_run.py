@@ -202,6 +202,19 @@ def test_an_engine_that_breaks_is_reported_with_its_own_last_words(scene: Any, m
     assert str(scene.run_folder / "engine.log") in str(error.value)
 
 
+def test_an_engine_that_ends_for_want_of_disk_is_reported_with_that_reason(
+    scene: Any, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.add("a")
+    scene.run_folder = disk / "run"
+    scene.run_folder.mkdir()
+    (scene.root / "snakemake.py").write_text(f"open({str(disk / 'ballast')!r}, 'wb').write(bytes(2**25))")
+    monkeypatch.setenv("PYTHONPATH", str(scene.root), prepend=":")
+
+    with pytest.raises(MissingEnvironment, match="the disk is full; free some space"):
+        scene.carry_out()
+
+
 def test_a_home_that_cannot_be_written_is_no_obstacle(scene: Any, monkeypatch: Any) -> None:
     scene.add("a")
     monkeypatch.setenv("HOME", "/proc/nobody")
