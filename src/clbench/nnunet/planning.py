@@ -22,6 +22,7 @@ from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner
 from nnunetv2.experiment_planning.experiment_planners.network_topology import get_pool_and_conv_props
 from nnunetv2.preprocessing.cropping.cropping import crop_to_nonzero
 
+from clbench.data.view import place
 from clbench.errors import MissingEnvironment
 from clbench.nnunet.lowres import FULLRES, LOWRES, derive_lowres
 from clbench.nnunet.reading import RawArrays
@@ -152,7 +153,7 @@ def _lay_out_union(fingerprint: dict[str, Any], dataset_json: dict[str, Any], ex
     for folder in (raw / "imagesTr", preprocessed, scratch / "results"):
         folder.mkdir(parents=True)
     ending = dataset_json["file_ending"]
-    (raw / "imagesTr" / f"example_0000{ending}").symlink_to(example.resolve())
+    place(example.resolve(), raw / "imagesTr" / f"example_0000{ending}")
     (raw / "dataset.json").write_text(json.dumps(dataset_json))
     (preprocessed / "dataset_fingerprint.json").write_text(json.dumps(fingerprint))
 
