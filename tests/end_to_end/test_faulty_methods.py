@@ -96,9 +96,9 @@ def test_a_method_that_fails_is_named_with_its_hook_and_lack_of_memory_with_what
         assert message in first.err
     assert (
         "out of memory training stage 2 with hungry: patch 16 x 16 x 16, batch 2, features 4, 8, 8; the method "
-        "holds besides: counts 0.0 MiB, bases 1.0 MiB; torch says: CUDA out of memory. Tried to allocate 2.00 GiB. "
-        "GPU 0 has a total capacity of 7.79 GiB of which 1.00 GiB is free; lower backbone.patch, budget.batch or "
-        "backbone.features"
+        "holds besides: counts 0.0 MiB, bases 1.0 MiB; the error says: CUDA out of memory. Tried to allocate 2.00 "
+        "GiB. GPU 0 has a total capacity of 7.79 GiB of which 1.00 GiB is free; lower backbone.patch, budget.batch "
+        "or backbone.features"
     ) in first.err
     assert "method wrong_shape, load_state: RuntimeError: The size of tensor a (3) must match" in again.err
     report = (program.folder / "reports" / "faulty" / "report.md").read_text()

@@ -1,4 +1,4 @@
-"""What to lower when an accelerator's memory does not hold a stage."""
+"""What to lower when the memory of the machine or of its accelerator does not hold a stage."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from clbench.training.stage import Stage
 
 
 class OutOfMemory(ClbenchError):
-    """The accelerator's memory is too small; the message says what fills it and what to lower."""
+    """The memory is too small; the message says what fills it and what to lower."""
 
     exit_code = 3
 
 
 @contextmanager
 def naming_memory(trainee: Trainee, doing: str, stage: Stage | None = None) -> Iterator[None]:
-    """Answer an accelerator's lack of memory with what fills it.
+    """Answer a lack of memory with what fills it.
 
     Args:
         trainee: what is trained or evaluated.
@@ -32,12 +32,19 @@ def naming_memory(trainee: Trainee, doing: str, stage: Stage | None = None) -> I
         stage: its training, if that has begun.
 
     Raises:
-        OutOfMemory: in place of torch's error, whose message, with the bytes asked and in all, is part of it.
+        OutOfMemory: in place of the error that says so, whose message, often with the bytes asked, is part of it.
     """
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        raise OutOfMemory(_explain(trainee, doing, stage, str(error))) from error
+    except (MemoryError, RuntimeError) as error:
+        if not _lacks_memory(error):
+            raise
+        raise OutOfMemory(_explain(trainee, doing, stage, str(error) or "no memory")) from error
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether it is memory that lacks; torch says so of a processor's in words only."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _explain(trainee: Trainee, doing: str, stage: Stage | None, said: str) -> str:
@@ -50,7 +57,7 @@ def _explain(trainee: Trainee, doing: str, stage: Stage | None, said: str) -> st
         f"out of memory {doing} stage {spec.stage} with {spec.method}: patch {patch}, batch {spec.batch}, features "
         f"{features}",
         f"the method holds besides: {extra}" if extra else "",
-        f"torch says: {said.split('. If reserved')[0].strip()}",
+        f"the error says: {said.split('. If reserved')[0].strip()}",
         "lower backbone.patch, budget.batch or backbone.features, in this order of what costs least, or take a "
         "larger device; see that no other program uses this one",
     ]

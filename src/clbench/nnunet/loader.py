@@ -65,7 +65,8 @@ class CaseLibrary:
         except UNREADABLE as error:
             task, case = key
             file = self._folders[task] / f"{case}.b2nd"
-            raise CorruptArtifact(file, f"case {case} of {task} can't be read ({error})") from error
+            reason = f"case {case} of {task} can't be read ({error}); if it is whole, memory was short"
+            raise CorruptArtifact(file, reason) from error
 
     def _read(self, key: Key) -> tuple[Any, Any, None, dict[str, Any]]:
         task, case = key

@@ -34,7 +34,26 @@ def test_lack_of_memory_while_a_stage_begins_is_not_blamed_on_the_methods_hook(l
         laboratory.train(trainee)
 
 
-def test_lack_of_memory_in_evaluation_says_so(laboratory, monkeypatch):
+def _too_much_for_torch():
+    torch.empty(2**60, dtype=torch.uint8)
+
+
+def _too_much_for_python():
+    bytearray(2**62)
+
+
+def _too_much_for_cuda():
+    raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+@pytest.mark.parametrize("ask", [_too_much_for_torch, _too_much_for_python, _too_much_for_cuda])
+def test_lack_of_memory_in_evaluation_says_so_whoever_asked_for_it(laboratory, ask):
     trainee = second_stage(laboratory, "finetune")
     with pytest.raises(OutOfMemory, match="out of memory evaluating stage 2"), naming_memory(trainee, "evaluating"):
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        ask()
+
+
+def test_another_error_is_not_taken_for_lack_of_memory(laboratory):
+    trainee = second_stage(laboratory, "finetune")
+    with pytest.raises(RuntimeError, match="sizes differ"), naming_memory(trainee, "evaluating"):
+        raise RuntimeError("sizes differ")
