@@ -7,7 +7,7 @@ BENCHMARK ?= mini-organs
 DOCKER ?= docker
 IMAGE  ?= clbench
 
-.PHONY: benchmark setup test test-container test-slurm image check bench bench-methods bench-report bench-nnunet bench-account bench-scale fuzz gallery report clean help
+.PHONY: benchmark setup test test-container test-slurm image check bench bench-methods bench-report bench-nnunet bench-account bench-scale torture fuzz gallery report clean help
 .DEFAULT_GOAL := help
 
 benchmark: setup  ## environment, run BENCHMARK (mini-organs), print its report
@@ -65,6 +65,11 @@ bench-account: setup  ## where every CPU second of a run of BENCHMARK goes, and 
 bench-scale: setup  ## CPU time and memory of large plans, long sequences and many jobs (minutes)
 	$(BIN)/python -m pytest tests/bench/test_scale.py --benchmark-only --benchmark-json=.bench-scale.json
 	$(BIN)/python docs/scale_table.py .bench-scale.json
+
+KILLS ?= 100
+MINUTES ?= 30
+torture: setup  ## kill a run of ci KILLS (100) times, fill disks, take memory, start crowds, repeat for MINUTES (30); root for disks
+	$(BIN)/python -m pytest -s --durations=0 tests/torture/test_*.py --kills $(KILLS) --minutes $(MINUTES)
 
 RUNS ?= 50000
 fuzz: setup  ## RUNS (50000) inputs for every reader of a file, guided by coverage; findings in .fuzz

@@ -144,18 +144,23 @@ class Program:
     Attributes:
         folder: the working folder.
         source: where ``clbench`` is imported from; None for the installed one.
+        under: a command that carries out the words behind it, such as ``setpriv``.
+        patience: seconds after which a program is taken to hang.
     """
 
     folder: Path
     source: Path | None = None
+    under: tuple[str, ...] = ()
+    patience: float = 300.0
 
     def start(self, *words: object) -> subprocess.Popen[str]:
         """Start a command as the leader of a process group."""
         environment = clean_environment()
         if self.source:
             environment["PYTHONPATH"] = str(self.source)
+        command = [*self.under, sys.executable, "-m", "clbench", *map(str, words)]
         return subprocess.Popen(
-            [sys.executable, "-m", "clbench", *map(str, words)], cwd=self.folder, env=environment, text=True,
+            command, cwd=self.folder, env=environment, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
 
@@ -163,10 +168,9 @@ class Program:
         """Carry a command out."""
         return self.ended(self.start(*words))
 
-    @staticmethod
-    def ended(process: subprocess.Popen[str]) -> Said:
+    def ended(self, process: subprocess.Popen[str]) -> Said:
         """Wait for a program's end."""
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=self.patience)
         return Said(process.returncode, out, err)
 
     @staticmethod
@@ -211,6 +215,12 @@ class Undisturbed:
 def program(tmp_path: Path) -> Program:
     """The command line in an empty folder."""
     return Program(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def program_in() -> type[Program]:
+    """The command line in a folder, for fixtures that outlive a test."""
+    return Program
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,141 @@
+"""How long the suite tortures, and what it tortures: `make torture`, or `make torture KILLS=1000 MINUTES=120`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PAGE = 4096
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Say how much."""
+    parser.addoption("--kills", type=int, default=100, help="how many times a run is killed")
+    parser.addoption("--minutes", type=float, default=30.0, help="how long runs are repeated")
+    parser.addoption("--seed", type=int, default=0, help="which moments and processes")
+
+
+@pytest.fixture(scope="session")
+def patient(program_in: Any) -> Any:
+    """Makes the command line in a folder; on a machine that is busy otherwise runs may take an hour."""
+    return partial(program_in, patience=3600.0)
+
+
+@pytest.fixture
+def program(patient: Any, tmp_path: Path) -> Any:
+    """The command line in an empty folder."""
+    return patient(tmp_path)
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """A benchmark that was run once with nothing in its way.
+
+    Attributes:
+        folder: the run's.
+        store: where its jobs' artifacts are.
+    """
+
+    folder: Path
+    store: Path
+
+    @property
+    def rows(self) -> bytes:
+        """What every other run must come to."""
+        return (self.folder / "rows.csv").read_bytes()
+
+    @property
+    def jobs(self) -> int:
+        """How many there are."""
+        return len(list(self.store.glob("jobs/*/result.json")))
+
+    def pages_before(self, name: str) -> int:
+        """Pages of a tmpfs that are taken when a file of the run's folder is written, but for one that it needs."""
+        files = [file for file in self.folder.rglob("*") if file.is_file() and file.name != "engine.log"]
+        files.sort(key=lambda file: file.stat().st_mtime_ns)
+        before = files[: files.index(self.folder / name) + 1]
+        holder = 1  # the name of who holds the folder
+        return holder + sum(-(-file.stat().st_size // PAGE) for file in before) - 1
+
+
+@pytest.fixture(scope="session")
+def quiet(patient: Any, tmp_path_factory: pytest.TempPathFactory) -> Quiet:
+    """The benchmark ``ci``, run once with nothing in its way."""
+    return _run(patient, tmp_path_factory.mktemp("quiet"), "run", "ci")
+
+
+@pytest.fixture(scope="session")
+def few(patient: Any, tmp_path_factory: pytest.TempPathFactory) -> Quiet:
+    """The benchmark ``few``, run once with nothing in its way."""
+    return _run(patient, tmp_path_factory.mktemp("few"), *FEW)
+
+
+def _run(patient: Any, root: Path, *words: object) -> Quiet:
+    said = patient(root)(*words, "--store", root / "store", "--out", root / "run")
+    assert said.code == 0, said.err
+    return Quiet(root / "run", root / "store")
+
+
+SUITE = Path(__file__).parent / "suite"
+"""Parts of ``ci`` that take seconds."""
+FEW = ("run", "few", "--suite", SUITE)
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The temporary folder of everything that the test starts, and of nothing else."""
+    folder = tmp_path / "t"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
+
+
+@pytest.fixture
+def alone(program: Any) -> Iterator[None]:
+    """See that nothing that a test started is left when it ends."""
+    yield
+    program.until(lambda: not living(program.folder), 20)
+
+
+def living(folder: Path) -> set[int]:
+    """Processes whose working folder lies in a folder: all that was started there."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            if Path(os.readlink(process / "cwd")).is_relative_to(folder):
+                found.add(int(process.name))
+    return found
+
+
+def litter(*folders: Path) -> list[str]:
+    """What writers that were killed left half-written; a fingerprint is left to be swept an hour later."""
+    return [str(path) for folder in folders for path in folder.rglob(".*.tmp") if path.parent.name != "fingerprints"]
+
+
+def left_in(temporary: Path) -> list[str]:
+    """What lies in a temporary folder, but for the one cache that torch keeps of a user."""
+    return [name for name in os.listdir(temporary) if not name.startswith("torchinductor_")]
+
+
+def abandoned() -> set[str]:
+    """Files in shared memory that no living process maps: what the killed leave there, and nobody else's."""
+    names = {path.name for path in Path("/dev/shm").glob("*") if path.is_file()}
+    for maps in Path("/proc").glob("[0-9]*/maps"):
+        with suppress(OSError):  # it has ended meanwhile
+            text = maps.read_text()
+            names = {name for name in names if f"/dev/shm/{name}" not in text}
+    return names
+
+
+def forget(folder: Path) -> None:
+    """Delete store and run, so that the next one begins anew."""
+    for name in ("store", "run"):
+        shutil.rmtree(folder / name, ignore_errors=True)

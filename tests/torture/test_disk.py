@@ -1,0 +1,165 @@
+"""Disks that fill up at any kind of write, folders that can't be written, file systems that know no links."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from torture.conftest import FEW, PAGE, Quiet, litter
+from torture.moments import Life
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount file systems and become another user")
+RUN = (*FEW, "--store", "disk/store", "--out", "disk/run")
+OBEYING = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+"""Makes root somebody whom permissions stop."""
+FULL = "the disk is full; free some space"
+
+Mount = Callable[..., Path]
+
+
+@pytest.fixture
+def mount(program: Any) -> Iterator[Mount]:
+    """Mounts a file system of its own at ``disk`` in the program's folder."""
+    folder = program.folder / "disk"
+    folder.mkdir()
+
+    def do(*words: object) -> Path:
+        command = [*map(str, words), str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"{' '.join(command[:-1])}: {done.stderr.strip()}")
+        return folder
+
+    yield do
+    subprocess.run(["umount", "--lazy", folder], capture_output=True)
+
+
+def _tmpfs(mount: Mount, pages: int) -> Path:
+    return mount("mount", "-t", "tmpfs", "-o", f"size={pages * PAGE}", "tmpfs")
+
+
+def _assert_refused(said: Any, reason: str) -> None:
+    assert said.code in (3, 4), f"exit code {said.code}: {said.err}"
+    assert reason in said.err, said.err
+    assert "Traceback" not in said.err, said.err
+
+
+def _assert_completes(program: Any, few: Quiet, *words: object) -> None:
+    """The same command goes on and comes to the same rows, and nothing half-written is left."""
+    said = program(*(words or RUN))
+    assert said.code == 0, said.err
+    assert (program.folder / "disk/run/rows.csv").read_bytes() == few.rows
+    assert not litter(program.folder)
+
+
+@pytest.mark.parametrize("phase", ["starting", "preparing", "training", "evaluating"])
+def test_a_disk_that_fills_up_while_jobs_write_is_said_and_with_more_room_the_run_goes_on(
+    phase: str, program: Any, few: Quiet, mount: Mount, alone: None
+) -> None:
+    disk = _tmpfs(mount, 64 * 2**20 // PAGE)
+    life = _begin(program, few)
+
+    program.until(lambda: phase in life.phases or life.process.poll() is not None, program.patience)
+    _fill(disk / "ballast")
+
+    _assert_refused(program.ended(life.process), FULL)
+    (disk / "ballast").unlink()
+    _assert_completes(program, few)
+
+
+def _begin(program: Any, few: Quiet) -> Life:
+    since = time.time()
+    return Life(program.start(*RUN), program.folder / "disk", few.jobs, since)
+
+
+def _fill(path: Path) -> None:
+    """Take all room of a disk, down to the last page."""
+    with open(path, "wb", buffering=0) as file:
+        try:
+            while file.write(bytes(PAGE)):
+                pass
+        except OSError:
+            return
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["plan.json", "rows.csv", "rows.parquet", "tables/final.md", "summary.json", "report.md", "checksums.json",
+     "figures/forgetting.svg", "report.html"],
+)  # fmt: skip
+def test_a_disk_without_room_for_one_file_of_the_run_is_said_and_with_more_room_all_are_written(
+    name: str, program: Any, few: Quiet, mount: Mount
+) -> None:
+    disk = _tmpfs(mount, few.pages_before(name))
+    words = (*FEW, "--store", few.store, "--out", "disk/run")
+
+    _assert_refused(program(*words), f"disk/run: cannot write: {FULL}")
+
+    assert not (disk / "run" / name).exists(), "that was the file without room"
+    mount("mount", "-o", "remount,size=64m")
+    _assert_completes(program, few, *words)
+
+
+def test_a_read_only_disk_is_said_before_anything_is_begun(program: Any, few: Quiet, mount: Mount) -> None:
+    disk = _tmpfs(mount, 64 * 2**20 // PAGE)
+    _with_a_stage_to_do(few, disk)
+    mount("mount", "-o", "remount,ro")
+
+    _assert_refused(program(*RUN), "the file system is read-only; choose another folder")
+
+    mount("mount", "-o", "remount,rw")
+    _assert_completes(program, few)
+
+
+def _with_a_stage_to_do(few: Quiet, disk: Path) -> None:
+    shutil.copytree(few.store, disk / "store")
+    shutil.rmtree(next((disk / "store" / "jobs").glob("stage2-*-replay-*[!k]")))
+
+
+@pytest.mark.parametrize("phase", ["preparing", "training", "evaluating"])
+def test_a_permission_that_is_lost_on_the_way_is_said_and_once_it_is_back_the_run_goes_on(
+    phase: str, patient: Any, few: Quiet, tmp_path: Path
+) -> None:
+    user = patient(tmp_path, under=OBEYING)
+    life = _begin(user, few)
+
+    user.until(lambda: phase in life.phases or life.process.poll() is not None, user.patience)
+    locked = [path for path in (tmp_path / "disk/store").rglob("*") if path.is_dir()]
+    _chmod(locked, 0o500)
+
+    _assert_refused(user.ended(life.process), "no permission to write there")
+    _chmod(locked, 0o700)
+    _assert_completes(user, few)
+
+
+def _chmod(folders: list[Path], mode: int) -> None:
+    for folder in folders:
+        folder.chmod(mode)
+
+
+@pytest.mark.parametrize(
+    ("make", "attach"),
+    [(("mkfs.vfat",), ("mount", "-o", "loop")), (("mkfs.exfat",), ("mount", "-t", "exfat-fuse", "-o", "loop"))],
+    ids=["vfat", "exfat"],
+)
+def test_a_file_system_without_links_and_owners_is_good_enough(
+    make: tuple[str, ...], attach: tuple[str, ...], program: Any, few: Quiet, mount: Mount
+) -> None:
+    if shutil.which(make[0]) is None:
+        pytest.skip(f"there is no {make[0]}")
+    image = program.folder / "image"
+    with open(image, "wb") as file:
+        file.truncate(128 * 2**20)
+    subprocess.run([*make, image], check=True, capture_output=True)
+    disk = mount(*attach, image)
+    with pytest.raises(OSError, match=r"not permitted|not implemented|not supported"):
+        (disk / "link").symlink_to("image")
+
+    _assert_completes(program, few)

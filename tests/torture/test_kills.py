@@ -1,0 +1,113 @@
+"""kill -9 at random moments of a run of ``ci``, a hundred times: it is killed, goes on, is killed again."""
+
+from __future__ import annotations
+
+import random
+import re
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from clbench.plan.sealed import read_plan_file
+from clbench.store import read_sealed
+from torture.conftest import Quiet, abandoned, forget, left_in, litter, living
+from torture.moments import Life
+
+ANYWHERE = 25.0
+"""Seconds within which a life that is aimed at nothing ends."""
+LATER = {"planning": 2.0, "preparing": 3.0, "training": 4.0, "evaluating": 0.5, "reporting": 1.5}
+"""Aim → seconds after it came in sight within which the kill falls; it falls at once where none are given."""
+MIDDLE = ("training", "checkpoint", "evaluating", "result", "anywhere")
+HIT = {"planning", "preparing", "training", "checkpoint", "evaluating", "result", "reporting"}
+
+
+def _aims(draw: random.Random, kills: int) -> Iterator[str]:
+    """What the kills of one whole run are aimed at, in the order in which it comes by them: 12 to 37, as needed."""
+    middle = MIDDLE * min(6, max(1, (kills - 7) // len(MIDDLE)))
+    yield from ("planning", "preparing", "preparing", "planning")
+    yield from draw.sample(middle, len(middle))
+    yield from ("reporting", "planning", "reporting")
+
+
+def test_wherever_a_run_is_killed_it_loses_an_epoch_at_most_and_ends_with_the_same_rows(
+    program: Any, quiet: Quiet, temporary: Path, request: Any
+) -> None:
+    kills, draw = request.config.getoption("kills"), random.Random(request.config.getoption("seed"))
+    start, memory = time.monotonic(), abandoned()
+    fell, killed, runs, repeated = Counter[str](), 0, 0, 0
+    while killed < kills:
+        for aim in _aims(draw, kills):
+            life = _begin(program, quiet)
+            phases = _strike(life, aim, draw)
+            if phases is None:
+                break  # it came to its end
+            killed, fell = killed + 1, fell + Counter(phases)
+            _assert_clean_death(program, temporary)
+            if killed == kills:
+                break
+        said = program("run", "ci", "--store", "store", "--out", "run")
+        assert said.code == 0, said.err
+        assert "is in use" not in said.err
+        assert (program.folder / "run" / "rows.csv").read_bytes() == quiet.rows
+        assert not litter(program.folder)
+        assert len(left_in(temporary)) <= 1  # a run that finds nothing to do needs no server, and sweeps none away
+        runs, repeated = runs + 1, repeated + _repeated_epochs(program.folder)
+        forget(program.folder)
+    assert abandoned() <= memory
+    print(f"\n{killed} kills over {runs} runs in {time.monotonic() - start:.0f} s, {repeated} epochs repeated")
+    print(", ".join(f"{phase} {number}" for phase, number in fell.most_common()))
+    assert repeated <= 2 * kills, "two trainings side by side"
+    assert kills < 50 or set(fell) >= HIT
+
+
+def _begin(program: Any, quiet: Quiet) -> Life:
+    since = time.time()
+    process = program.start("run", "ci", "--store", "store", "--out", "run")
+    return Life(process, program.folder, quiet.jobs, since)
+
+
+def _strike(life: Life, aim: str, draw: random.Random) -> frozenset[str] | None:
+    """Kill a life in sight of its aim; what it was at, or None if it came to its end before."""
+    later = draw.uniform(0, ANYWHERE if aim == "anywhere" else LATER.get(aim, 0.0))
+    while life.process.poll() is None:
+        if aim == "anywhere" or aim in life.phases:
+            time.sleep(later)
+            life.signal_all(signal.SIGSTOP)
+            phases = life.phases
+            if aim in phases or later:
+                if life.process.poll() is not None:
+                    break
+                life.kill(everything=draw.random() < 0.5)
+                return phases
+            life.signal_all(signal.SIGCONT)  # what was in sight is over
+        time.sleep(0.002)
+    said = life.process.communicate()
+    assert life.process.returncode == 0, said
+    return None
+
+
+def _assert_clean_death(program: Any, temporary: Path) -> None:
+    """Nothing lives on, nothing is half-written, and of the temporary folders one at most is left to be swept."""
+    program.until(lambda: not living(program.folder), 20)
+    for document in program.folder.glob("store/jobs/*/*.json"):
+        if document.name in ("result.json", "trained.json"):
+            read_sealed(document)  # raises if it is not whole
+    if (program.folder / "run" / "plan.json").exists():
+        read_plan_file(program.folder / "run" / "plan.json")
+    assert len(left_in(temporary)) <= 1
+
+
+def _repeated_epochs(folder: Path) -> int:
+    """How many epochs were trained twice; never more than the last one of an attempt."""
+    repeated = 0
+    for log in folder.glob("store/jobs/stage*/log.txt"):
+        epochs = [int(number) for number in re.findall(r"^epoch (\d+)/", log.read_text(), re.MULTILINE)]
+        steps = [later - earlier for earlier, later in pairwise(epochs)]
+        assert set(steps) <= {0, 1}, f"{log}: {epochs}"
+        assert (epochs[0], epochs[-1]) == (1, 20), f"{log}: {epochs}"
+        repeated += steps.count(0)
+    return repeated
