@@ -146,7 +146,14 @@ def host(bare_engine: Engine) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.fixture(scope="session")
-def engine(bare_engine: Engine, host: object) -> Engine:
+def revision() -> str:
+    """Of this tree, before anything is built of it."""
+    words = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    return subprocess.check_output(words, cwd=private.REPOSITORY, text=True).strip()
+
+
+@pytest.fixture(scope="session")
+def engine(bare_engine: Engine, host: object, revision: str) -> Engine:
     """The engine with our image, built from our Dockerfile as it is by ``make image``."""
     start = time.monotonic()
     make(bare_engine, private.REPOSITORY)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -25,11 +24,8 @@ def test_without_a_command_it_prints_the_help(engine: Any, measured: dict[str, s
     assert said.startswith("Usage: clbench [OPTIONS] COMMAND")
 
 
-def test_it_runs_as_no_root_and_carries_its_revision(engine: Any) -> None:
+def test_it_runs_as_no_root_and_carries_its_revision(engine: Any, revision: str) -> None:
     found = engine.inspect()["Config"]
-    revision = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=REPOSITORY, capture_output=True, text=True
-    ).stdout.strip()
 
     assert found["User"] == "1000:1000"
     assert found["Labels"]["org.opencontainers.image.revision"] == revision
