@@ -57,6 +57,7 @@ def test_wherever_a_run_is_killed_it_loses_an_epoch_at_most_and_ends_with_the_sa
         assert len(left_in(temporary)) <= 1  # a run that finds nothing to do needs no server, and sweeps none away
         runs, repeated = runs + 1, repeated + _repeated_epochs(program.folder)
         forget(program.folder)
+        print(f"\n{killed} of {kills} kills, {time.monotonic() - start:.0f} s", end="", flush=True)
     assert abandoned() <= memory
     print(f"\n{killed} kills over {runs} runs in {time.monotonic() - start:.0f} s, {repeated} epochs repeated")
     print(", ".join(f"{phase} {number}" for phase, number in fell.most_common()))
