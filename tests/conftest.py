@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from machine import clean_environment
+from command_line import Program, Undisturbed, undisturbed_run
+from machine import Unavailable, mounted
 
 settings.register_profile("clbench", deadline=None)  # seconds are for the bench suite
 settings.load_profile("clbench")
@@ -128,99 +126,10 @@ seeds: [0]
 """
 
 
-@dataclass(frozen=True)
-class Said:
-    """What a program that has ended printed, and its exit code."""
-
-    code: int
-    out: str
-    err: str
-
-
-@dataclass(frozen=True)
-class Program:
-    """The command line, each call a process of its own.
-
-    Attributes:
-        folder: the working folder.
-        source: where ``clbench`` is imported from; None for the installed one.
-        under: a command that carries out the words behind it, such as ``setpriv``.
-        patience: seconds after which a program is taken to hang.
-    """
-
-    folder: Path
-    source: Path | None = None
-    under: tuple[str, ...] = ()
-    patience: float = 300.0
-
-    def start(self, *words: object) -> subprocess.Popen[str]:
-        """Start a command as the leader of a process group."""
-        environment = clean_environment()
-        if self.source:
-            environment["PYTHONPATH"] = str(self.source)
-        command = [*self.under, sys.executable, "-m", "clbench", *map(str, words)]
-        return subprocess.Popen(
-            command, cwd=self.folder, env=environment, text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
-
-    def __call__(self, *words: object) -> Said:
-        """Carry a command out."""
-        return self.ended(self.start(*words))
-
-    def ended(self, process: subprocess.Popen[str]) -> Said:
-        """Wait for a program's end."""
-        out, err = process.communicate(timeout=self.patience)
-        return Said(process.returncode, out, err)
-
-    @staticmethod
-    def until(claim: Callable[[], bool], seconds: float = 120.0) -> None:
-        """Wait until a claim comes true; fail if it does not."""
-        end = time.monotonic() + seconds
-        while not claim():
-            assert time.monotonic() < end, "it never came true"
-            time.sleep(0.01)
-
-
-@dataclass(frozen=True)
-class Undisturbed:
-    """A run of the benchmark ``small`` that nothing disturbed.
-
-    Attributes:
-        suite: has the benchmark.
-        folder: the run's folder.
-        store: where its jobs' artifacts are.
-        said: what it printed.
-        seconds: how long it took.
-    """
-
-    suite: Path
-    folder: Path
-    store: Path
-    said: Said
-    seconds: float
-
-    @property
-    def rows(self) -> bytes:
-        """Its row table."""
-        return (self.folder / "rows.csv").read_bytes()
-
-    @staticmethod
-    def program_in(folder: Path) -> Program:
-        """The command line in another folder, for fixtures that outlive a test."""
-        return Program(folder)
-
-
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
     """The command line in an empty folder."""
     return Program(tmp_path)
-
-
-@pytest.fixture(scope="session")
-def program_in() -> type[Program]:
-    """The command line in a folder, for fixtures that outlive a test."""
-    return Program
 
 
 @pytest.fixture(scope="session")
@@ -236,24 +145,17 @@ def small_suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def undisturbed(small_suite: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     """The benchmark ``small``, run once for all tests; copy its store, don't change it."""
     root = tmp_path_factory.mktemp("undisturbed")
-    start = time.monotonic()
-    said = Program(root)("run", "small", "--suite", small_suite, "--store", root / "store", "--out", root / "run")
-    assert said.code == 0, said.err
-    return Undisturbed(small_suite, root / "run", root / "store", said, time.monotonic() - start)
+    return undisturbed_run(Program(root), "run", "small", "--suite", small_suite, suite=small_suite)
 
 
 @pytest.fixture
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     """A file system of its own that holds 16 MB, or as much as a test's indirect parameter says."""
-    size = getattr(request, "param", "16m")
-    folder = tmp_path / "disk"
-    folder.mkdir()
     if os.geteuid() != 0:
         pytest.skip("only root can mount a small file system")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"no small file system can be mounted here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    words = ("mount", "-t", "tmpfs", "-o", f"size={getattr(request, 'param', '16m')}", "tmpfs")
+    try:
+        with mounted(tmp_path / "disk", *words) as folder:
+            yield folder
+    except Unavailable as why:
+        pytest.skip(f"no small file system can be mounted here: {why}")

@@ -6,7 +6,9 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 
 class Unavailable(Exception):
@@ -53,6 +55,21 @@ def want(*words: object) -> None:
         do(*words)
     except AssertionError as why:
         raise Unavailable(str(why)) from None
+
+
+@contextmanager
+def mounted(folder: Path, *words: object) -> Iterator[Path]:
+    """A file system at a new folder, by a mount command that lacks only the folder.
+
+    Raises:
+        Unavailable: it can't be mounted here.
+    """
+    folder.mkdir(exist_ok=True)
+    want(*words, folder)
+    try:
+        yield folder
+    finally:
+        do("umount", folder)
 
 
 def clean_environment() -> dict[str, str]:

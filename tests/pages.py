@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conftest import Program, Said
+from command_line import Program, Said
 
 ROOT = Path(__file__).parents[1]
 FILE = re.compile(r"^`([^`\n]+\.(?:py|yaml))`\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 import clbench
+from command_line import Program
 
 pytestmark = pytest.mark.slow
 
@@ -64,7 +65,7 @@ def test_a_broken_augmentation_is_found_by_reproduce(undisturbed: Any, guarded: 
     whole = "axes if mirror else ()"
     assert whole in parts.read_text()
     parts.write_text(parts.read_text().replace(whole, "axes"))  # mirrors although the definition says not to
-    program = type(undisturbed.program_in(tmp_path))(tmp_path, source)
+    program = Program(tmp_path, source)
     said = program("reproduce", "small", "--suite", guarded, "--store", tmp_path / "store", "--markdown", "found.md")
     assert said.code == 1, said.err
     assert "small  drifted" in said.out

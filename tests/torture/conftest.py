@@ -6,14 +6,18 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-PAGE = 4096
+from command_line import Program, Undisturbed, undisturbed_run
+
+SUITE = Path(__file__).parent / "suite"
+"""Parts of ``ci`` that take seconds."""
+FEW = ("run", "few", "--suite", SUITE)
+patient = partial(Program, patience=3600.0)
+"""The command line in a folder; on a machine that is busy otherwise runs may take an hour."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,70 +27,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, default=0, help="which moments and processes")
 
 
-@pytest.fixture(scope="session")
-def patient(program_in: Any) -> Any:
-    """Makes the command line in a folder; on a machine that is busy otherwise runs may take an hour."""
-    return partial(program_in, patience=3600.0)
-
-
 @pytest.fixture
-def program(patient: Any, tmp_path: Path) -> Any:
+def program(tmp_path: Path) -> Program:
     """The command line in an empty folder."""
     return patient(tmp_path)
 
 
-@dataclass(frozen=True)
-class Quiet:
-    """A benchmark that was run once with nothing in its way.
-
-    Attributes:
-        folder: the run's.
-        store: where its jobs' artifacts are.
-    """
-
-    folder: Path
-    store: Path
-
-    @property
-    def rows(self) -> bytes:
-        """What every other run must come to."""
-        return (self.folder / "rows.csv").read_bytes()
-
-    @property
-    def jobs(self) -> int:
-        """How many there are."""
-        return len(list(self.store.glob("jobs/*/result.json")))
-
-    def pages_before(self, name: str) -> int:
-        """Pages of a tmpfs that are taken when a file of the run's folder is written, but for one that it needs."""
-        files = [file for file in self.folder.rglob("*") if file.is_file() and file.name != "engine.log"]
-        files.sort(key=lambda file: file.stat().st_mtime_ns)
-        before = files[: files.index(self.folder / name) + 1]
-        holder = 1  # the name of who holds the folder
-        return holder + sum(-(-file.stat().st_size // PAGE) for file in before) - 1
-
-
 @pytest.fixture(scope="session")
-def quiet(patient: Any, tmp_path_factory: pytest.TempPathFactory) -> Quiet:
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     """The benchmark ``ci``, run once with nothing in its way."""
-    return _run(patient, tmp_path_factory.mktemp("quiet"), "run", "ci")
+    return undisturbed_run(patient(tmp_path_factory.mktemp("quiet")), "run", "ci")
 
 
 @pytest.fixture(scope="session")
-def few(patient: Any, tmp_path_factory: pytest.TempPathFactory) -> Quiet:
+def few(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     """The benchmark ``few``, run once with nothing in its way."""
-    return _run(patient, tmp_path_factory.mktemp("few"), *FEW)
-
-
-def _run(patient: Any, root: Path, *words: object) -> Quiet:
-    said = patient(root)(*words, "--store", root / "store", "--out", root / "run")
-    assert said.code == 0, said.err
-    return Quiet(root / "run", root / "store")
-
-
-SUITE = Path(__file__).parent / "suite"
-"""Parts of ``ci`` that take seconds."""
-FEW = ("run", "few", "--suite", SUITE)
+    return undisturbed_run(patient(tmp_path_factory.mktemp("few")), *FEW)
 
 
 @pytest.fixture
@@ -99,7 +55,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def alone(program: Any) -> Iterator[None]:
+def alone(program: Program) -> Iterator[None]:
     """See that nothing that a test started is left when it ends."""
     yield
     program.until(lambda: not living(program.folder), 20)

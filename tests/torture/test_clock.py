@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from torture.conftest import FEW, Quiet
+from command_line import Undisturbed
+from torture.conftest import FEW
 from torture.moments import Life
 
 HOUR = 3600
@@ -19,7 +20,7 @@ HOUR = 3600
 
 @pytest.mark.parametrize("hours", [-36, 36])
 def test_a_clock_that_was_set_is_no_reason_to_do_anything_again(
-    hours: int, program: Any, few: Quiet, tmp_path: Path
+    hours: int, program: Any, few: Undisturbed, tmp_path: Path
 ) -> None:
     store = Path(shutil.copytree(few.store, tmp_path / "store"))
     for path in store.rglob("*"):
@@ -47,7 +48,7 @@ def settable(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_a_clock_that_is_set_while_a_run_trains_changes_no_number(
-    hours: int, program: Any, few: Quiet, settable: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hours: int, program: Any, few: Undisturbed, settable: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shift = tmp_path / "shift"
     shift.write_text("0")

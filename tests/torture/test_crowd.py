@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from torture.conftest import FEW, SUITE, Quiet, left_in, litter
+from command_line import Undisturbed
+from torture.conftest import FEW, SUITE, left_in, litter
 
 pytestmark = pytest.mark.parametrize("many", [2, 8])
 
 
 def test_runs_on_one_folder_take_turns_and_nothing_is_done_twice(
-    many: int, program: Any, few: Quiet, temporary: Path, alone: None
+    many: int, program: Any, few: Undisturbed, temporary: Path, alone: None
 ) -> None:
     started = [program.start(*FEW, "--store", "store", "--out", "run") for _ in range(many)]
 
@@ -28,7 +29,7 @@ def test_runs_on_one_folder_take_turns_and_nothing_is_done_twice(
 
 
 def test_runs_that_share_a_store_train_nothing_twice_and_come_to_the_same_rows(
-    many: int, program: Any, few: Quiet, temporary: Path, alone: None
+    many: int, program: Any, few: Undisturbed, temporary: Path, alone: None
 ) -> None:
     names = [("few", "overlap")[i % 2] for i in range(many)]
     started = [

@@ -7,18 +7,22 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from torture.conftest import FEW, PAGE, Quiet, litter
+from command_line import Undisturbed
+from machine import Unavailable, mounted, want
+from torture.conftest import FEW, litter, patient
 from torture.moments import Life
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount file systems and become another user")
 RUN = (*FEW, "--store", "disk/store", "--out", "disk/run")
 OBEYING = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
 """Makes root somebody whom permissions stop."""
+PAGE = 4096
 FULL = "the disk is full; free some space"
 
 Mount = Callable[..., Path]
@@ -27,18 +31,15 @@ Mount = Callable[..., Path]
 @pytest.fixture
 def mount(program: Any) -> Iterator[Mount]:
     """Mounts a file system of its own at ``disk`` in the program's folder."""
-    folder = program.folder / "disk"
-    folder.mkdir()
+    with ExitStack() as opened:
 
-    def do(*words: object) -> Path:
-        command = [*map(str, words), str(folder)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            pytest.skip(f"{' '.join(command[:-1])}: {done.stderr.strip()}")
-        return folder
+        def do(*words: object) -> Path:
+            try:
+                return opened.enter_context(mounted(program.folder / "disk", *words))
+            except Unavailable as why:
+                pytest.skip(str(why))
 
-    yield do
-    subprocess.run(["umount", "--lazy", folder], capture_output=True)
+        yield do
 
 
 def _tmpfs(mount: Mount, pages: int) -> Path:
@@ -51,7 +52,7 @@ def _assert_refused(said: Any, reason: str) -> None:
     assert "Traceback" not in said.err, said.err
 
 
-def _assert_completes(program: Any, few: Quiet, *words: object) -> None:
+def _assert_completes(program: Any, few: Undisturbed, *words: object) -> None:
     """The same command goes on and comes to the same rows, and nothing half-written is left."""
     said = program(*(words or RUN))
     assert said.code == 0, said.err
@@ -61,7 +62,7 @@ def _assert_completes(program: Any, few: Quiet, *words: object) -> None:
 
 @pytest.mark.parametrize("phase", ["starting", "preparing", "training", "evaluating"])
 def test_a_disk_that_fills_up_while_jobs_write_is_said_and_with_more_room_the_run_goes_on(
-    phase: str, program: Any, few: Quiet, mount: Mount, alone: None
+    phase: str, program: Any, few: Undisturbed, mount: Mount, alone: None
 ) -> None:
     disk = _tmpfs(mount, 64 * 2**20 // PAGE)
     life = _begin(program, few)
@@ -74,7 +75,7 @@ def test_a_disk_that_fills_up_while_jobs_write_is_said_and_with_more_room_the_ru
     _assert_completes(program, few)
 
 
-def _begin(program: Any, few: Quiet) -> Life:
+def _begin(program: Any, few: Undisturbed) -> Life:
     since = time.time()
     return Life(program.start(*RUN), program.folder / "disk", few.jobs, since)
 
@@ -89,43 +90,52 @@ def _fill(path: Path) -> None:
             return
 
 
+def _pages_before(run: Undisturbed, name: str) -> int:
+    """Pages of a tmpfs that are taken when a file of the run's folder is written, but for one that it needs."""
+    files = [file for file in run.folder.rglob("*") if file.is_file() and file.name != "engine.log"]
+    files.sort(key=lambda file: file.stat().st_mtime_ns)
+    before = files[: files.index(run.folder / name) + 1]
+    holder = 1  # the name of who holds the folder
+    return holder + sum(-(-file.stat().st_size // PAGE) for file in before) - 1
+
+
 @pytest.mark.parametrize(
     "name",
     ["plan.json", "rows.csv", "rows.parquet", "tables/final.md", "summary.json", "report.md", "checksums.json",
      "figures/forgetting.svg", "report.html"],
 )  # fmt: skip
 def test_a_disk_without_room_for_one_file_of_the_run_is_said_and_with_more_room_all_are_written(
-    name: str, program: Any, few: Quiet, mount: Mount
+    name: str, program: Any, few: Undisturbed, mount: Mount
 ) -> None:
-    disk = _tmpfs(mount, few.pages_before(name))
+    disk = _tmpfs(mount, _pages_before(few, name))
     words = (*FEW, "--store", few.store, "--out", "disk/run")
 
     _assert_refused(program(*words), f"disk/run: cannot write: {FULL}")
 
     assert not (disk / "run" / name).exists(), "that was the file without room"
-    mount("mount", "-o", "remount,size=64m")
+    want("mount", "-o", "remount,size=64m", disk)
     _assert_completes(program, few, *words)
 
 
-def test_a_read_only_disk_is_said_before_anything_is_begun(program: Any, few: Quiet, mount: Mount) -> None:
+def test_a_read_only_disk_is_said_before_anything_is_begun(program: Any, few: Undisturbed, mount: Mount) -> None:
     disk = _tmpfs(mount, 64 * 2**20 // PAGE)
     _with_a_stage_to_do(few, disk)
-    mount("mount", "-o", "remount,ro")
+    want("mount", "-o", "remount,ro", disk)
 
     _assert_refused(program(*RUN), "the file system is read-only; choose another folder")
 
-    mount("mount", "-o", "remount,rw")
+    want("mount", "-o", "remount,rw", disk)
     _assert_completes(program, few)
 
 
-def _with_a_stage_to_do(few: Quiet, disk: Path) -> None:
+def _with_a_stage_to_do(few: Undisturbed, disk: Path) -> None:
     shutil.copytree(few.store, disk / "store")
     shutil.rmtree(next((disk / "store" / "jobs").glob("stage2-*-replay-*[!k]")))
 
 
 @pytest.mark.parametrize("phase", ["preparing", "training", "evaluating"])
 def test_a_permission_that_is_lost_on_the_way_is_said_and_once_it_is_back_the_run_goes_on(
-    phase: str, patient: Any, few: Quiet, tmp_path: Path
+    phase: str, few: Undisturbed, tmp_path: Path
 ) -> None:
     user = patient(tmp_path, under=OBEYING)
     life = _begin(user, few)
@@ -150,7 +160,7 @@ def _chmod(folders: list[Path], mode: int) -> None:
     ids=["vfat", "exfat"],
 )
 def test_a_file_system_without_links_and_owners_is_good_enough(
-    make: tuple[str, ...], attach: tuple[str, ...], program: Any, few: Quiet, mount: Mount
+    make: tuple[str, ...], attach: tuple[str, ...], program: Any, few: Undisturbed, mount: Mount
 ) -> None:
     if shutil.which(make[0]) is None:
         pytest.skip(f"there is no {make[0]}")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from torture.conftest import Quiet
+from command_line import Undisturbed
 from torture.moments import descendants
 
 RUN = ("run", "ci", "--store", "store", "--out", "run")
@@ -23,7 +23,7 @@ LOST = (VICTIM, "stage3-mini-kidney-replay", "stage3-mini-kidney-ewc")
 
 
 @pytest.fixture
-def partly(program: Any, quiet: Quiet) -> Any:
+def partly(program: Any, quiet: Undisturbed) -> Any:
     """The command line where three stages of ``ci`` are to be done."""
     shutil.copytree(quiet.store, program.folder / "store")
     for name in LOST:
@@ -54,27 +54,27 @@ def memory_group() -> Iterator[Callable[[int], None]]:
     group.rmdir()
 
 
-def test_a_job_at_its_limit_of_memory_fails_with_that_reason(partly: Any, quiet: Quiet, alone: None) -> None:
+def test_a_job_at_its_limit_of_memory_fails_with_that_reason(partly: Any, quiet: Undisturbed, alone: None) -> None:
     _assert_only_its_chain_fails(partly, quiet, _address_space, "memory")
 
 
 def test_a_job_that_the_kernel_kills_for_memory_is_asked_whether_memory_was_short(
-    partly: Any, quiet: Quiet, memory_group: Callable[[int], None], alone: None
+    partly: Any, quiet: Undisturbed, memory_group: Callable[[int], None], alone: None
 ) -> None:
     _assert_only_its_chain_fails(partly, quiet, memory_group, "was killed by signal 9; was memory short?")
 
 
-def test_a_job_that_is_killed_fails_with_the_signal(partly: Any, quiet: Quiet, alone: None) -> None:
+def test_a_job_that_is_killed_fails_with_the_signal(partly: Any, quiet: Undisturbed, alone: None) -> None:
     _assert_only_its_chain_fails(partly, quiet, lambda pid: os.kill(pid, signal.SIGKILL), "was killed by signal 9")
 
 
-def test_a_job_that_is_stopped_is_ended_when_its_time_is_up(partly: Any, quiet: Quiet, alone: None) -> None:
+def test_a_job_that_is_stopped_is_ended_when_its_time_is_up(partly: Any, quiet: Undisturbed, alone: None) -> None:
     reason = "killed by signal 14: it took longer than --time-limit allows"
     _assert_only_its_chain_fails(partly, quiet, lambda pid: os.kill(pid, signal.SIGSTOP), reason, "--time-limit", 1)
 
 
 def _assert_only_its_chain_fails(
-    program: Any, quiet: Quiet, fault: Callable[[int], None], reason: str, *options: object
+    program: Any, quiet: Undisturbed, fault: Callable[[int], None], reason: str, *options: object
 ) -> None:
     process = program.start(*RUN, *options)
     program.until(lambda: bool(_trains(process.pid)) or process.poll() is not None, program.patience)

@@ -14,7 +14,8 @@ from typing import Any
 
 from clbench.plan.sealed import read_plan_file
 from clbench.store import read_sealed
-from torture.conftest import Quiet, abandoned, forget, left_in, litter, living
+from command_line import Undisturbed
+from torture.conftest import abandoned, forget, left_in, litter, living
 from torture.moments import Life
 
 ANYWHERE = 25.0
@@ -34,7 +35,7 @@ def _aims(draw: random.Random, kills: int) -> Iterator[str]:
 
 
 def test_wherever_a_run_is_killed_it_loses_an_epoch_at_most_and_ends_with_the_same_rows(
-    program: Any, quiet: Quiet, temporary: Path, request: Any
+    program: Any, quiet: Undisturbed, temporary: Path, request: Any
 ) -> None:
     kills, draw = request.config.getoption("kills"), random.Random(request.config.getoption("seed"))
     start, memory = time.monotonic(), abandoned()
@@ -65,7 +66,7 @@ def test_wherever_a_run_is_killed_it_loses_an_epoch_at_most_and_ends_with_the_sa
     assert kills < 50 or set(fell) >= HIT
 
 
-def _begin(program: Any, quiet: Quiet) -> Life:
+def _begin(program: Any, quiet: Undisturbed) -> Life:
     since = time.time()
     process = program.start("run", "ci", "--store", "store", "--out", "run")
     return Life(process, program.folder, quiet.jobs, since)

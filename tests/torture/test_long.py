@@ -10,7 +10,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from torture.conftest import Quiet, abandoned, forget, left_in, living
+from command_line import Undisturbed
+from torture.conftest import abandoned, forget, left_in, living
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Load:
 
 
 def test_memory_handles_and_files_do_not_grow_from_run_to_run_and_rows_stay_equal(
-    program: Any, quiet: Quiet, temporary: Path, request: Any, alone: None
+    program: Any, quiet: Undisturbed, temporary: Path, request: Any, alone: None
 ) -> None:
     end, loads = time.monotonic() + 60 * request.config.getoption("minutes"), list[Load]()
     while time.monotonic() < end or len(loads) < 2:
