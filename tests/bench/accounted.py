@@ -14,6 +14,8 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from bench.cpu_time import children_cpu
+
 START = "start: fork, the plan read, the code compared with the plan's"
 LOAD, AUGMENT, SETUP = "patches cut and batched", "augmentation", "network, cases and method put together"
 FORWARD, LOSS, BACKWARD = "forward", "loss", "backward"
@@ -80,8 +82,7 @@ def main(plan_path: str, job_id: str) -> int:
     code = job.main(plan_path, job_id)
     account.turn()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    helpers = resource.getrusage(resource.RUSAGE_CHILDREN)
-    account.seconds[PREPARED] += helpers.ru_utime + helpers.ru_stime
+    account.seconds[PREPARED] += children_cpu()
     written = {"peak_mb": peak, "seconds": {phase: s for phase, s in account.seconds.items() if s}}
     store = Path(plan_from(Path(plan_path).read_bytes()).store)
     (Store(store).job(job_id).path / "account.json").write_text(json.dumps(written))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -103,9 +102,3 @@ class NnunetSide:
 def number_of(dataset: str) -> str:
     """A dataset's number."""
     return dataset.removeprefix("Dataset").split("_")[0]
-
-
-def children_cpu() -> float:
-    """Seconds of CPU that ended child processes took."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime

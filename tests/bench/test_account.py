@@ -22,7 +22,7 @@ import pytest
 from rich.console import Console
 
 from bench.accounted import MEASURED, PREPARED
-from bench.nnunet_side import children_cpu
+from bench.cpu_time import children_cpu
 from clbench.execute.backends import Local
 from clbench.execute.run import carry_out
 from clbench.plan import Plan
@@ -31,7 +31,6 @@ from clbench.run import Places, finished, report
 from clbench.store import Store, write_atomic
 
 BENCHMARK = os.environ.get("BENCHMARK", "mini-organs")
-TESTS = Path(__file__).parents[1]
 
 
 @dataclass
@@ -99,10 +98,8 @@ def start_of_a_command() -> float:
 
 @pytest.mark.parametrize("jobs", [1, 2])
 @pytest.mark.benchmark(group="whole run, jobs at a time", timer=time.perf_counter)
-def test_a_whole_run(jobs: int, benchmark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_whole_run(jobs: int, benchmark: Any, tmp_path: Path, modules_of_tests: None) -> None:
     """Nothing is measured by a clock that other programs could stretch, but the wall time itself."""
-    known = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(known))
     run = AccountedRun(tmp_path, jobs)
     load = os.getloadavg()[0]
     benchmark.pedantic(run.carry_out, rounds=1)

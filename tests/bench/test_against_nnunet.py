@@ -21,7 +21,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench.nnunet_side import CONFIGURATION, NnunetSide, children_cpu
+from bench.cpu_time import children_cpu
+from bench.nnunet_side import CONFIGURATION, NnunetSide
 from clbench.data.raw import write_case
 from clbench.definitions.catalogue import Catalogue
 from clbench.definitions.reading import read_task

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from bench.cpu_time import children_cpu
 from clbench.execute.backends import Local
 from clbench.execute.run import carry_out
 from clbench.plan import Plan
@@ -27,7 +28,6 @@ from clbench.plan.sealed import plan_bytes
 from clbench.run import Places
 from clbench.store import Store, write_atomic
 
-TESTS = Path(__file__).parents[1]
 CARD = (Path(__file__).parents[2] / "tasks" / "mini-liver.yaml").read_text()
 DEFINITION = """
 name: scale
@@ -49,8 +49,7 @@ STAGES = 12
 
 def cpu_seconds() -> float:
     """Of this process and of all that it started and that have ended."""
-    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(each.ru_utime + each.ru_stime for each in used)
+    return time.process_time() + children_cpu()
 
 
 def scaled(group: str) -> pytest.MarkDecorator:
@@ -154,11 +153,9 @@ def test_a_command_over_many_jobs(command: str, jobs: int, benchmark: Any, tmp_p
 @scaled("the engine over jobs that do nothing")
 @pytest.mark.parametrize("jobs", [76, 500, 2_000])
 def test_the_engine_over_jobs_that_do_nothing(
-    jobs: int, benchmark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    jobs: int, benchmark: Any, tmp_path: Path, modules_of_tests: None
 ) -> None:
     """Snakemake, a client and a fork per job, two at a time, as ``clbench run`` does it."""
-    known = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(known))
     run, plan = large(tmp_path, jobs)
     store, console = Store(Path(plan.store)), Console(file=StringIO())
     wall = time.perf_counter()
@@ -180,10 +177,8 @@ def test_a_rerun_of_a_finished_benchmark(undisturbed: Any, benchmark: Any, tmp_p
 
 
 @scaled("a sequence of twelve stages")
-def test_a_sequence_of_twelve_stages(benchmark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sequence_of_twelve_stages(benchmark: Any, tmp_path: Path, modules_of_tests: None) -> None:
     """What each method carries on, and what training and evaluation take, stage by stage."""
-    known = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(known))
     plan = places(tmp_path, tasks=STAGES, baselines=REMEMBERING).plan("scale")
     run, store, console = tmp_path / "run", Store(Path(plan.store)), Console(file=StringIO())
     write_atomic(run / "plan.json", plan_bytes(plan))
