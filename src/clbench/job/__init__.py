@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 import traceback
@@ -19,10 +18,6 @@ from clbench.plan.sealed import read_plan_file
 from clbench.store import JobFolder, Json, Store, sweep
 
 __all__ = ["is_done", "main", "preload", "says_it_is_done"]
-
-EVALUATION = re.compile(rb'"evaluation": "([0-9a-f]*)"')
-HEAD = 256
-"""Bytes of a result in which it says what it is an answer to."""
 
 
 def preload() -> None:
@@ -49,12 +44,7 @@ def is_done(job: Job, folder: JobFolder) -> bool:
 
 def says_it_is_done(job: Job, folder: JobFolder) -> bool:
     """Whether a result that answers what is asked now is there; no byte is checked, however large the store is."""
-    try:
-        with open(folder.path / "result.json", "rb") as file:
-            found = EVALUATION.search(file.read(HEAD))
-    except FileNotFoundError:
-        return False
-    return (found[1].decode() if found else "") == job.evaluation
+    return folder.glimpse("result", "evaluation") == job.evaluation
 
 
 def main(plan_path: str, job_id: str) -> int:
