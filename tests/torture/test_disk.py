@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 
 from command_line import Undisturbed
-from machine import Unavailable, mounted, want
+from machine import Unavailable, do, install, mounted, want
 from torture.conftest import FEW, litter, patient
 from torture.moments import Life
 
@@ -33,13 +32,13 @@ def mount(program: Any) -> Iterator[Mount]:
     """Mounts a file system of its own at ``disk`` in the program's folder."""
     with ExitStack() as opened:
 
-        def do(*words: object) -> Path:
+        def attach(*words: object) -> Path:
             try:
                 return opened.enter_context(mounted(program.folder / "disk", *words))
             except Unavailable as why:
                 pytest.skip(str(why))
 
-        yield do
+        yield attach
 
 
 def _tmpfs(mount: Mount, pages: int) -> Path:
@@ -154,21 +153,23 @@ def _chmod(folders: list[Path], mode: int) -> None:
         folder.chmod(mode)
 
 
-@pytest.mark.parametrize(
-    ("make", "attach"),
-    [(("mkfs.vfat",), ("mount", "-o", "loop")), (("mkfs.exfat",), ("mount", "-t", "exfat-fuse", "-o", "loop"))],
-    ids=["vfat", "exfat"],
-)
+VFAT = {"mkfs.vfat": "dosfstools"}
+EXFAT = {"mkfs.exfat": "exfatprogs", "mount.exfat-fuse": "exfat-fuse"}
+
+
+@pytest.mark.parametrize(("packages", "kind"), [(VFAT, "vfat"), (EXFAT, "exfat-fuse")], ids=["vfat", "exfat"])
 def test_a_file_system_without_links_and_owners_is_good_enough(
-    make: tuple[str, ...], attach: tuple[str, ...], program: Any, few: Undisturbed, mount: Mount
+    packages: dict[str, str], kind: str, program: Any, few: Undisturbed, mount: Mount
 ) -> None:
-    if shutil.which(make[0]) is None:
-        pytest.skip(f"there is no {make[0]}")
+    try:
+        install(packages)
+    except Unavailable as why:
+        pytest.skip(str(why))
     image = program.folder / "image"
     with open(image, "wb") as file:
         file.truncate(128 * 2**20)
-    subprocess.run([*make, image], check=True, capture_output=True)
-    disk = mount(*attach, image)
+    do(next(iter(packages)), image)
+    disk = mount("mount", "-t", kind, "-o", "loop", image)
     with pytest.raises(OSError, match=r"not permitted|not implemented|not supported"):
         (disk / "link").symlink_to("image")
 

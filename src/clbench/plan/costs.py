@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clbench.definitions.models import Resolved
-from clbench.plan.expand import SLOWER
+from clbench.plan.jobs import SLOWER
 from clbench.plan.network import Network
 from clbench.plan.records import Job, Plan, PrepareSpec, StageSpec
 

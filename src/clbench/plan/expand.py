@@ -1,27 +1,20 @@
-"""A resolved definition becomes a graph of jobs; a job's id is a hash of everything that determines its output."""
+"""A resolved definition becomes a plan: what each protocol trains, from what, and in which line it counts."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-from clbench.data.anatomy import anatomy_file, expected_sha256
 from clbench.data.dataset import RawDataset
 from clbench.definitions.models import Resolved, Variant
 from clbench.definitions.protocols import Schedule, tuned
 from clbench.definitions.sections import NewHead
-from clbench.identity import library_versions, package_files
 from clbench.plan.cases import known_cases
-from clbench.plan.code import code_of, evaluation_code, prepare_code, training_code
-from clbench.plan.policy import plan_policy
-from clbench.plan.records import Asked, Job, Plan, PrepareSpec, StageSpec, Use
-from clbench.store import digest, file_digest
-
-SLOWER = {"gpm": 1.2, "lwf": 1.3, "mib": 1.3, "pseudo_labels": 1.4, "der": 1.7, "plop": 1.9, "agem": 2.0}
-"""A step's cost beside fine-tuning's, where a method's is more (docs/performance.md)."""
+from clbench.plan.jobs import Jobs
+from clbench.plan.records import Plan, StageSpec, Use
+from clbench.store import file_digest
 
 
 def make_plan(resolved: Resolved, store: Path, datasets: Mapping[str, RawDataset] | None = None) -> Plan:
@@ -39,23 +32,19 @@ def make_plan(resolved: Resolved, store: Path, datasets: Mapping[str, RawDataset
     planner = _Planner(resolved, datasets or {})
     for seed in resolved.benchmark.seeds:
         planner.add_seed(seed)
-    return Plan(
-        jobs=tuple(planner.jobs.values()), uses=tuple(planner.uses), resolved=resolved, store=str(store.resolve())
-    )
+    jobs, uses = tuple(planner.jobs.by_id.values()), tuple(planner.uses)
+    return Plan(jobs=jobs, uses=uses, resolved=resolved, store=str(store.resolve()))
 
 
 class _Planner:
-    """Collects the jobs of a plan."""
+    """Walks through the protocols of a definition."""
 
     def __init__(self, resolved: Resolved, datasets: Mapping[str, RawDataset]) -> None:
         self.resolved, self.benchmark = resolved, resolved.benchmark
         self.cases = known_cases(resolved, datasets)
-        self.datasets = datasets
-        self.jobs: dict[str, Job] = {}
+        self.jobs = Jobs(resolved, self.cases, datasets)
         self.uses: list[Use] = []
-        self.versions = library_versions()
         self.digests = {name: file_digest(file) for name, file in resolved.files.checkpoints.items()}
-        self.prepare = self._add_prepare()
 
     def add_seed(self, seed: int) -> None:
         """Everything that is run once for a seed."""
@@ -80,14 +69,14 @@ class _Planner:
 
     def _scratch(self, task: str, seed: int) -> str:
         """Training a task alone; for a transfer target, with the models its curve needs."""
-        return self._stage(self._spec((task,), seed, snapshots=self._snapshots(task)), "from scratch")
+        return self.jobs.stage(self._spec((task,), seed, snapshots=self._snapshots(task)), "from scratch")
 
     def _joint(self, budget: str, seed: int) -> str:
         tasks = self.benchmark.sequence
         per_task = [self._iterations(task) for task in tasks]
         total = sum(per_task) if budget == "full" else round(sum(per_task) / len(per_task))
         spec = self._spec(tasks, seed, iterations=total, heads=self.layout)
-        return self._stage(spec, "joint" if budget == "full" else "joint-equal")
+        return self.jobs.stage(spec, "joint" if budget == "full" else "joint-equal")
 
     def _chain(self, variant: Variant, tasks: tuple[str, ...], order: int, seed: int) -> str:
         """The stages of a sequence; the first is plain training unless the method watches it."""
@@ -99,9 +88,9 @@ class _Planner:
                 spec = spec.model_copy(
                     update={"heads": heads, "method": variant.method, "settings": dict(variant.settings)}
                 )
-                parent = self._stage(spec, self._who(variant.name, order), parent, variant.method_file)
+                parent = self.jobs.stage(spec, self._who(variant.name, order), parent, variant.method_file)
             else:
-                parent = self._stage(spec, "from scratch")
+                parent = self.jobs.stage(spec, "from scratch")
             self._use("continual", variant.name, parent, order)
         return parent
 
@@ -112,7 +101,7 @@ class _Planner:
             known = (task, *tasks[:index])
             total = sum(self._iterations(one) for one in known)
             spec = self._spec(known, seed, iterations=total, **self._place(tasks, index))
-            parent = self._stage(spec, self._who("cumulative", order) if index else "from scratch", parent)
+            parent = self.jobs.stage(spec, self._who("cumulative", order) if index else "from scratch", parent)
             self._use("cumulative", "cumulative", parent, order)
 
     def _who(self, name: str, order: int) -> str:
@@ -137,7 +126,7 @@ class _Planner:
         for target in transfer.targets:
             for fraction in transfer.fractions:
                 scratch = self._spec((target,), seed, snapshots=self._snapshots(target), fraction=fraction)
-                self._use("transfer", "from-scratch", self._stage(scratch, "from scratch"))
+                self._use("transfer", "from-scratch", self.jobs.stage(scratch, "from scratch"))
                 later = scratch.model_copy(update={"stage": len(self.benchmark.sequence) + 1})
                 for name, schedule in product(transfer.backbones, transfer.all_schedules):
                     self._finetune(tuned(name, schedule), _scheduled(later, schedule), name, ends.get(name, ""))
@@ -147,7 +136,7 @@ class _Planner:
         start = self.resolved.files.checkpoints.get(backbone)
         origin = {"start": self.digests[backbone]} if start else {"earlier": self.benchmark.sequence}
         stage = spec.model_copy(update={**origin, "monitor": 0})
-        job = self._stage(stage, f"transfer from {who}", parent, evaluate=stage.tasks, start=start)
+        job = self.jobs.stage(stage, f"transfer from {who}", parent, evaluate=stage.tasks, start=start)
         self._use("transfer", who, job)
 
     def _snapshots(self, task: str) -> tuple[int, ...]:
@@ -174,66 +163,8 @@ class _Planner:
             warmup=optimizer.warmup, mirror=self.benchmark.backbone.mirror, checkpoint=budget.checkpoint, **more,
         )  # fmt: skip
 
-    def _stage(
-        self, spec: StageSpec, who: str, parent: str = "", method_file: Path | None = None,
-        evaluate: tuple[str, ...] = (), start: Path | None = None,
-    ) -> str:  # fmt: skip
-        """Add a stage unless an equal one is there; ``who`` is for its title, ``evaluate`` defaults to all seen."""
-        file = method_file or package_files("methods/finetune.py")[0]
-        parents = (self.prepare, parent) if parent else (self.prepare,)
-        content = {
-            "spec": spec.identity, "parents": parents, "libraries": self.versions,
-            "code": training_code(file),
-        }  # fmt: skip
-        name = "-".join((f"stage{spec.stage}", _whole(spec) or spec.tasks[0], spec.method))
-        job_id = f"{name}-s{spec.seed}-{digest(content)[:12]}"
-        asked = evaluate or spec.so_far
-        known = self.jobs.get(job_id)
-        everything = tuple(dict.fromkeys((*(known.evaluate if known else ()), *asked)))
-        beyond = self._asked(everything)
-        self.jobs[job_id] = Job(
-            id=job_id, kind="stage", parents=parents, title=known.title if known else _title(spec, who),
-            seconds=self._seconds(spec, everything), spec=spec.model_dump(mode="json"),
-            code=code_of("stage", str(file)), method_file=str(file), evaluate=everything,
-            start=str(start or ""),
-            evaluate_with=self.benchmark.evaluate_with,
-            asked=beyond,
-            evaluation=digest([everything, self.benchmark.evaluate_with, evaluation_code(), *_more(beyond)])[:12],
-        )  # fmt: skip
-        return job_id
-
-    def _asked(self, tasks: tuple[str, ...]) -> Asked:
-        """What the definition asks of every evaluation, with what the cards of its tasks say for it."""
-        metrics, cards = self.benchmark.metrics, self.resolved.tasks
-        tolerances = {task: cards[task].tolerance_mm for task in tasks} if "nsd" in metrics else {}
-        return Asked(metrics=metrics, tolerances=tolerances, predictions=self.benchmark.predictions == "keep")
-
-    def _add_prepare(self) -> str:
-        spec = PrepareSpec(
-            tasks=dict(sorted(self.resolved.tasks.items())),
-            backbone=self.benchmark.backbone.model_dump(mode="json", exclude={"mirror", "plans"}),
-            plans=plan_policy(self.resolved),
-            batch=self.benchmark.budget.batch,
-            sample=self.benchmark.sample,
-            splits={task: lists for task, known in sorted(self.cases.items()) if (lists := known.lists)},
-            datasets={task: self.cases[task].files_of(self.datasets[task]) for task in sorted(self.datasets)},
-            counts={task: (known.train, known.val) for task, known in sorted(self.cases.items())},
-        )
-        content = {
-            "spec": spec.identity, "libraries": self.versions, "code": prepare_code(),
-            "anatomy": expected_sha256(anatomy_file()) if _embedded(spec) else "",
-        }  # fmt: skip
-        cases = sum(known.train + known.val for known in self.cases.values())
-        job_id = f"prepare-{len(spec.tasks)}tasks-{digest(content)[:12]}"
-        title = f"prepare · {len(spec.tasks)} tasks, {cases} cases"
-        self.jobs[job_id] = Job(
-            id=job_id, kind="prepare", parents=(), title=title, seconds=4 + 0.15 * cases,
-            spec=spec.model_dump(mode="json"), code=prepare_code(),
-        )  # fmt: skip
-        return job_id
-
     def _use(self, protocol: str, baseline: str, job_id: str, order: int = 1) -> None:
-        spec = StageSpec.model_validate(self.jobs[job_id].spec)
+        spec = StageSpec.model_validate(self.jobs.by_id[job_id].spec)
         self.uses.append(
             Use(
                 protocol=protocol,
@@ -247,15 +178,6 @@ class _Planner:
             )
         )
 
-    def _seconds(self, spec: StageSpec, evaluate: tuple[str, ...]) -> float:
-        """Rough: a step's cost grows with the voxels of a batch and the channels of its finest stage."""
-        backbone = self.benchmark.backbone
-        voxels = math.prod(backbone.patch or (96, 96, 96)) * spec.batch / (2 * 24**3)
-        step: float = 0.06 * voxels * ((backbone.features or (32,))[0] / 8) ** 1.2
-        factor = SLOWER.get(spec.method, 1.0)
-        cases = sum(self.cases[task].val for task in evaluate)
-        return spec.epochs * spec.iterations * step * factor + cases * (1 + len(spec.snapshots)) * step
-
 
 def _scheduled(spec: StageSpec, schedule: Schedule) -> StageSpec:
     """A fine-tuning on a schedule; an epoch that it does not reach is not kept."""
@@ -265,27 +187,3 @@ def _scheduled(spec: StageSpec, schedule: Schedule) -> StageSpec:
     snapshots = tuple(epoch for epoch in spec.snapshots if epoch < last)
     update |= {"head_first": schedule.head_first, "freeze": schedule.freeze, "snapshots": snapshots}
     return spec.model_copy(update=update)
-
-
-def _more(asked: Asked) -> list[Any]:
-    """What is asked of an evaluation beyond the usual; what asks for nothing more is no other evaluation."""
-    return [asked.model_dump(mode="json", exclude_defaults=True)] if asked != Asked() else []
-
-
-def _embedded(spec: PrepareSpec) -> bool:
-    return any(card.source.kind == "anatomy" for card in spec.tasks.values())
-
-
-def _whole(spec: StageSpec) -> str:
-    """Whether a stage trains on several tasks at once, and in which protocol."""
-    if len(spec.tasks) == 1:
-        return ""
-    return "cumulative" if spec.earlier else "joint"
-
-
-def _title(spec: StageSpec, who: str) -> str:
-    whole = _whole(spec)
-    task = {"": spec.tasks[0], "joint": "all tasks", "cumulative": "all tasks so far"}[whole]
-    place = "" if whole == "joint" else f" · stage {spec.stage}"
-    share = "" if spec.fraction == 1 else f" · {spec.fraction:.0%} of the cases"
-    return f"{who}{place} · {task}{share} · seed {spec.seed}"
