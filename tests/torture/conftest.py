@@ -58,16 +58,25 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def alone(program: Program) -> Iterator[None]:
     """See that nothing that a test started is left when it ends."""
     yield
-    program.until(lambda: not living(program.folder), 20)
+    assert_nothing_lives(program.folder)
 
 
-def living(folder: Path) -> set[int]:
-    """Processes whose working folder lies in a folder: all that was started there."""
-    found = set()
+def assert_nothing_lives(folder: Path) -> None:
+    """Give what was killed in a folder the time that a busy disk takes to let go of it."""
+    with suppress(AssertionError):
+        Program.until(lambda: not living(folder), 60.0)
+    assert not living(folder)
+
+
+def living(folder: Path) -> dict[int, str]:
+    """Processes whose working folder lies in a folder, all that was started there: their state and command."""
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended meanwhile
             if Path(os.readlink(process / "cwd")).is_relative_to(folder):
-                found.add(int(process.name))
+                state = (process / "stat").read_text().rpartition(")")[2].split()[0]
+                command = (process / "cmdline").read_text().replace("\0", " ")
+                found[int(process.name)] = f"{state} {command}"
     return found
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from clbench.plan.sealed import read_plan_file
 from clbench.store import read_sealed
 from command_line import Undisturbed
-from torture.conftest import abandoned, forget, left_in, litter, living
+from torture.conftest import abandoned, assert_nothing_lives, forget, left_in, litter
 from torture.moments import Life
 
 ANYWHERE = 25.0
@@ -94,7 +94,7 @@ def _strike(life: Life, aim: str, draw: random.Random) -> frozenset[str] | None:
 
 def _assert_clean_death(program: Any, temporary: Path) -> None:
     """Nothing lives on, nothing is half-written, and of the temporary folders one at most is left to be swept."""
-    program.until(lambda: not living(program.folder), 20)
+    assert_nothing_lives(program.folder)
     for document in program.folder.glob("store/jobs/*/*.json"):
         if document.name in ("result.json", "trained.json"):
             read_sealed(document)  # raises if it is not whole

@@ -6,7 +6,6 @@ ends, together with its children, when its standard input closes: when the proce
 
 from __future__ import annotations
 
-import gc
 import importlib
 import json
 import os
@@ -165,7 +164,6 @@ def _do(leave_to_parent: Callable[[], None], server: int, module: ModuleType, re
         leave_to_parent()
         _lead_a_group(0)
         die_with_parent(server)
-        gc.enable()
         os.environ.update(request["environment"])
         take_gpu()
         start_clock()
@@ -199,12 +197,9 @@ def _one_core() -> Iterator[None]:
 
 def main(module_name: str, listener_fd: str) -> None:
     """Import ``module_name``, let it ``preload()``, and serve on an inherited listening socket."""
-    gc.disable()
     with _one_core():
         module = importlib.import_module(module_name)
         module.preload()
-    gc.collect()
-    gc.freeze()
     Server(socket.socket(fileno=int(listener_fd)), module).serve()
 
 

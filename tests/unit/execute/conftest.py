@@ -98,7 +98,7 @@ def _text(path: Path) -> str:
     return path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
 
 
-def eventually(claim: Callable[[], bool], seconds: float = 10.0) -> bool:
+def eventually(claim: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Whether a claim comes true within some seconds."""
     until = time.monotonic() + seconds
     while not (true := claim()) and time.monotonic() < until:

@@ -43,7 +43,7 @@ def test_a_program_that_is_killed_alone_takes_along_all_it_started(scene: Any, e
     program.kill()
     program.wait()
 
-    assert eventually(lambda: scene.processes() == [], 1.0), scene.processes()
+    assert eventually(lambda: scene.processes() == []), scene.processes()
 
 
 def test_a_run_whose_process_group_was_killed_completes_when_started_again(scene: Any, eventually: Any) -> None:
@@ -84,7 +84,7 @@ def test_temporary_files_of_runs_that_were_killed_do_not_pile_up(
     scene.add("long", sleep=60)
     for attempt in (1, 2, 3):
         program = scene.drive()
-        assert eventually(lambda attempt=attempt: len(scene.starts) == attempt, 60.0)
+        assert eventually(lambda attempt=attempt: len(scene.starts) == attempt)
         os.killpg(program.pid, signal.SIGKILL)
         program.communicate()
 
