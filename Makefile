@@ -7,7 +7,7 @@ BENCHMARK ?= mini-organs
 DOCKER ?= docker
 IMAGE  ?= clbench
 
-.PHONY: benchmark setup test test-container test-slurm image check bench bench-methods bench-report bench-nnunet bench-account bench-scale torture fuzz gallery report clean help
+.PHONY: benchmark setup test test-container test-slurm image check bench bench-methods bench-report bench-nnunet bench-account bench-scale torture torture-short fuzz gallery report clean help
 .DEFAULT_GOAL := help
 
 benchmark: setup  ## environment, run BENCHMARK (mini-organs), print its report
@@ -70,6 +70,10 @@ KILLS ?= 100
 MINUTES ?= 30
 torture: setup  ## kill a run of ci KILLS (100) times, fill disks, take memory, start crowds, repeat for MINUTES (30); root for disks
 	$(BIN)/python -m pytest -s --durations=0 tests/torture/test_*.py --kills $(KILLS) --minutes $(MINUTES)
+
+torture-short: setup  ## 12 kills of a smaller run, a full disk, a permission that is lost, two runs at once (minutes; root for disks)
+	$(BIN)/python -m pytest -s --durations=0 $(addprefix tests/torture/,test_kills.py test_disk.py test_crowd.py) \
+		--on few --kills 12 -k "killed or training or two"
 
 RUNS ?= 50000
 fuzz: setup  ## RUNS (50000) inputs for every reader of a file, guided by coverage; findings in .fuzz

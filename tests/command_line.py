@@ -71,6 +71,7 @@ class Undisturbed:
     """A run that nothing disturbed; copy its store, don't change it.
 
     Attributes:
+        words: the command that carried it out, without its folders.
         folder: the run's folder.
         store: where its jobs' artifacts are.
         said: what it printed.
@@ -78,6 +79,7 @@ class Undisturbed:
         suite: has the benchmark; None if it is shipped.
     """
 
+    words: tuple[object, ...]
     folder: Path
     store: Path
     said: Said
@@ -105,4 +107,4 @@ def undisturbed_run(program: Program, *words: object, suite: Path | None = None)
     store, folder, start = program.folder / "store", program.folder / "run", time.monotonic()
     said = program(*words, "--store", store, "--out", folder)
     assert said.code == 0, said.err
-    return Undisturbed(folder, store, said, time.monotonic() - start, suite)
+    return Undisturbed(words, folder, store, said, time.monotonic() - start, suite)

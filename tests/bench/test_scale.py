@@ -171,7 +171,7 @@ def test_the_engine_over_jobs_that_do_nothing(
 @scaled("a rerun of a finished benchmark")
 def test_a_rerun_of_a_finished_benchmark(undisturbed: Any, benchmark: Any, tmp_path: Path) -> None:
     """Ten jobs of the tests' small benchmark: what is left is the start, the look and the report."""
-    words = ("run", "small", "--suite", undisturbed.suite, "--store", undisturbed.store, "--out", tmp_path / "run")
+    words = (*undisturbed.words, "--store", undisturbed.store, "--out", tmp_path / "run")
     said = benchmark.pedantic(lambda: typed(tmp_path, *words), rounds=3, warmup_rounds=1)
     assert "Final Dice" in said
 

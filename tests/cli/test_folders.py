@@ -73,7 +73,7 @@ def test_a_store_that_fills_up_fails_the_job_in_words_and_after_freeing_space_th
     last = next((store / "jobs").glob("stage3-mini-kidney-replay-*/"))
     shutil.rmtree(last)
     _fill(disk, leave=2**16)  # less than a checkpoint needs
-    command = ("run", "small", "--suite", undisturbed.suite, "--store", store, "--out", "run")
+    command = (*undisturbed.words, "--store", store, "--out", "run")
 
     first = program(*command)
 

@@ -43,7 +43,7 @@ def test_damaged_artifacts_are_named_and_only_they_are_done_again_with_the_same_
     }
     stamp = (jobs / untouched / "result.json").stat().st_mtime_ns
 
-    said = program("run", "small", "--suite", undisturbed.suite, "--store", "store", "--out", "run")
+    said = program(*undisturbed.words, "--store", "store", "--out", "run")
 
     assert said.code == 0, said.err
     for file, reason in damaged.items():

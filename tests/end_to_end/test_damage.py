@@ -143,7 +143,7 @@ def test_a_damaged_plan_is_refused_by_what_reads_it_and_written_anew_by_a_run(
     job = run[0].jobs[-1].id
     assert program("job", "run/plan.json", job).code == 4
 
-    said = program("run", "small", "--suite", undisturbed.suite, "--store", "store", "--out", "run")
+    said = program(*undisturbed.words, "--store", "store", "--out", "run")
 
     assert said.code == 0, said.err
     assert said.err.startswith("nothing to do")

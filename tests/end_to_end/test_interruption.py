@@ -32,7 +32,7 @@ def _moments(seconds: float) -> Iterator[float]:
 def test_a_run_whose_process_group_is_killed_at_ten_random_moments_ends_with_the_same_rows(
     program: Any, undisturbed: Any
 ) -> None:
-    command = ("run", "small", "--suite", undisturbed.suite, "--store", "store", "--out", "run")
+    command = (*undisturbed.words, "--store", "store", "--out", "run")
     store, run, kills = program.folder / "store", program.folder / "run", 0
     moments = _moments(undisturbed.seconds)
     for _ in range(5 * KILLS):
@@ -81,7 +81,7 @@ def test_a_run_that_is_asked_to_stop_ends_with_143_and_the_same_command_resumes_
     for later in store.glob("jobs/stage[23]-*/"):
         shutil.rmtree(later)
     assert len(_done(store)) == 4
-    command = ("run", "small", "--suite", undisturbed.suite, "--store", "store", "--out", "run")
+    command = (*undisturbed.words, "--store", "store", "--out", "run")
     process = program.start(*command)
     program.until(lambda: len(_done(store)) >= 5)
 

@@ -55,7 +55,7 @@ def test_a_run_that_is_done_is_not_done_again(program: Any, undisturbed: Any) ->
     store = Path(shutil.copytree(undisturbed.store, program.folder / "store"))
     before = _files(store)
 
-    said = program("run", "small", "--suite", undisturbed.suite, "--store", store, "--out", "run")
+    said = program(*undisturbed.words, "--store", store, "--out", "run")
 
     assert said.code == 0
     assert said.err == "nothing to do: all 10 jobs are cached\n"

@@ -1,4 +1,4 @@
-"""How long the suite tortures, and what it tortures: `make torture`, or `make torture KILLS=1000 MINUTES=120`."""
+"""How long the suite tortures, and what: `make torture KILLS=1000 MINUTES=120`, or `make torture-short`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ patient = partial(Program, patience=3600.0)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Say how much."""
+    parser.addoption("--on", choices=["ci", "few"], default="ci", help="the benchmark that is killed and repeated")
     parser.addoption("--kills", type=int, default=100, help="how many times a run is killed")
     parser.addoption("--minutes", type=float, default=30.0, help="how long runs are repeated")
     parser.addoption("--seed", type=int, default=0, help="which moments and processes")
@@ -43,6 +44,12 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
 def few(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     """The benchmark ``few``, run once with nothing in its way."""
     return undisturbed_run(patient(tmp_path_factory.mktemp("few")), *FEW)
+
+
+@pytest.fixture
+def target(request: pytest.FixtureRequest) -> Undisturbed:
+    """The benchmark that is killed and repeated, run once with nothing in its way."""
+    return request.getfixturevalue({"ci": "quiet", "few": "few"}[request.config.getoption("on")])
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from command_line import Undisturbed
 from torture.conftest import FEW, SUITE, left_in, litter
 
-pytestmark = pytest.mark.parametrize("many", [2, 8])
+pytestmark = pytest.mark.parametrize("many", [2, 8], ids=["two", "eight"])
 
 
 def test_runs_on_one_folder_take_turns_and_nothing_is_done_twice(
