@@ -55,7 +55,7 @@ def memory_group() -> Iterator[Callable[[int], None]]:
 
 
 def test_a_job_at_its_limit_of_memory_fails_with_that_reason(partly: Any, quiet: Undisturbed, alone: None) -> None:
-    _assert_only_its_chain_fails(partly, quiet, _address_space, "memory")
+    _assert_only_its_chain_fails(partly, quiet, _address_space, "out of memory training stage 2 with replay")
 
 
 def test_a_job_that_the_kernel_kills_for_memory_is_asked_whether_memory_was_short(
