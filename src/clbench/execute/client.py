@@ -22,6 +22,8 @@ ONE_THREAD = {
 }
 """What keeps the numeric libraries to one thread."""
 PASSED_ON = ("CLBENCH_THREADS", "CLBENCH_LEASE", "CLBENCH_TIME_LIMIT")
+ENGINE = "CLBENCH_ENGINE"
+"""Tells the engine's process id; who starts clients without an engine leaves it out."""
 HINTS: dict[int, str] = {
     signal.SIGKILL: "; was memory short?",
     signal.SIGALRM: ": it took longer than --time-limit allows",
@@ -41,7 +43,7 @@ sys.exit(main(*sys.argv[1:]))
 def main(module: str, plan: str, job: str) -> int:
     """Have one job done and return its exit code; without a server this process becomes the job."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    engine = os.getppid()
+    engine = int(os.environ.get(ENGINE) or os.getppid())
     connection = _connect(os.environ.get("CLBENCH_WARM"))
     if connection is not None:
         code = _ask(connection, plan, job)
@@ -88,7 +90,7 @@ def _explain(job: str, status: int | None) -> int:
 
 
 def _become_the_job(module: str, plan: str, job: str, engine: int) -> None:
-    """Replace this process by one that does the job, and dies with the engine (on Linux)."""
+    """Replace this process by one that does the job, and dies with the engine (on Linux); if that is gone, end."""
     if sys.platform.startswith("linux"):
         import ctypes
 

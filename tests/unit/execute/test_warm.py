@@ -120,6 +120,18 @@ def test_a_client_whose_server_is_gone_becomes_the_job(scene: Any, warm: str) ->
     assert scene.result("second")["pid"] == client.pid
 
 
+def test_a_client_without_a_server_whose_engine_has_ended_does_nothing(scene: Any, monkeypatch: Any) -> None:
+    scene.add("a")
+    engine = subprocess.Popen(["true"])
+    engine.wait()
+    monkeypatch.setenv("CLBENCH_ENGINE", str(engine.pid))
+
+    client = _do(scene, "a")
+
+    assert client.returncode == 1
+    assert scene.starts == []
+
+
 def test_a_server_that_cannot_load_the_module_leaves_the_jobs_to_the_clients(scene: Any, monkeypatch: Any) -> None:
     scene.add("a")
     with warm_server("no_such_module", scene.root / "server.txt") as path:
