@@ -30,18 +30,19 @@ def environment() -> dict[str, str]:
     return {**os.environ, **ONE_THREAD, "PYTHONHASHSEED": "0", "PYTHONSAFEPATH": "1"}
 
 
-def die_with_parent(parent: int | None = None) -> None:
+def die_with_parent(parent: int) -> None:
     """Ask Linux to kill this process when the thread that started it ends; elsewhere do nothing.
 
     Suits ``initializer=`` of a process pool and ``preexec_fn=`` of a subprocess.
 
     Args:
-        parent: the parent's process id; if it is no longer the parent, this process ends at once.
+        parent: the parent's process id, asked for before this process was started; if it is no longer the parent, this
+            process ends at once.
     """
     if not sys.platform.startswith("linux"):
         return
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if parent is not None and os.getppid() != parent:
+    if os.getppid() != parent:
         os._exit(1)
 
 

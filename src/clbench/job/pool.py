@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -20,8 +21,8 @@ Result = TypeVar("Result")
 @contextmanager
 def case_pool(threads: int) -> Iterator[ProcessPoolExecutor]:
     """Processes forked from this one, which has imported everything already; they end with it."""
-    context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(threads, mp_context=context, initializer=die_with_parent) as pool:
+    fork, me = multiprocessing.get_context("fork"), os.getpid()
+    with ProcessPoolExecutor(threads, mp_context=fork, initializer=die_with_parent, initargs=(me,)) as pool:
         try:
             yield pool
         except BrokenProcessPool as error:
