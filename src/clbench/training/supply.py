@@ -47,8 +47,8 @@ class Supply:
         return nullcontext()
 
 
-SIGNAL_SECONDS = 1.0
-"""How long the signal of a worker's death is waited for; it ends the waiting."""
+SIGNAL_SECONDS = 30.0
+"""How long the signal of a worker's death is waited for; it ends the waiting, on a machine that is busy late."""
 
 
 class Workers(Supply):
@@ -99,7 +99,7 @@ class Workers(Supply):
         try:
             try:
                 yield
-            except (EOFError, OSError):  # what a dead worker was sending ends before torch is told of its death
+            except (EOFError, ConnectionError):  # what a dying worker sends breaks off before torch hears of it
                 time.sleep(SIGNAL_SECONDS)
                 raise
         except RuntimeError as error:
