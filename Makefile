@@ -71,9 +71,9 @@ MINUTES ?= 30
 torture: setup  ## kill a run of ci KILLS (100) times, fill disks, take memory, start crowds, repeat for MINUTES (30); root for disks
 	$(BIN)/python -m pytest -s --durations=0 tests/torture/test_*.py --kills $(KILLS) --minutes $(MINUTES)
 
-torture-short: setup  ## 12 kills of a smaller run, a full disk, a permission that is lost, two runs at once (minutes; root for disks)
+torture-short: setup  ## 12 kills of a smaller run, a disk that fills up, two runs at once (minutes; root for disks)
 	$(BIN)/python -m pytest -s --durations=0 $(addprefix tests/torture/,test_kills.py test_disk.py test_crowd.py) \
-		--on few --kills 12 -k "killed or training or two"
+		--on few --kills 12 -k "killed or fills_up and training or share_a_store and two"
 
 RUNS ?= 50000
 fuzz: setup  ## RUNS (50000) inputs for every reader of a file, guided by coverage; findings in .fuzz

@@ -36,8 +36,8 @@ def die_with_parent(parent: int) -> None:
     Suits ``initializer=`` of a process pool and ``preexec_fn=`` of a subprocess.
 
     Args:
-        parent: the parent's process id, asked for before this process was started; if it is the parent no longer, this
-            process ends at once.
+        parent: the parent's process id, asked for before this process was started; if that is no longer the
+            parent, this process ends at once.
     """
     if not sys.platform.startswith("linux"):
         return
