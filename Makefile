@@ -71,9 +71,11 @@ MINUTES ?= 30
 torture: setup  ## kill a run of ci KILLS (100) times, fill disks, take memory, start crowds, repeat for MINUTES (30); root for disks
 	$(BIN)/python -m pytest -s --durations=0 tests/torture/test_*.py --kills $(KILLS) --minutes $(MINUTES)
 
+SHORT := test_kills.py \
+	test_disk.py::test_a_disk_that_fills_up_while_jobs_write_is_said_and_with_more_room_the_run_goes_on[training] \
+	test_crowd.py::test_runs_that_share_a_store_train_nothing_twice_and_come_to_the_same_rows[two]
 torture-short: setup  ## 12 kills of a smaller run, a disk that fills up, two runs at once (minutes; root for disks)
-	$(BIN)/python -m pytest -s --durations=0 $(addprefix tests/torture/,test_kills.py test_disk.py test_crowd.py) \
-		--on few --kills 12 -k "killed or fills_up and training or share_a_store and two"
+	$(BIN)/python -m pytest -s --durations=0 $(SHORT:%=tests/torture/%) --on few --kills 12
 
 RUNS ?= 50000
 fuzz: setup  ## RUNS (50000) inputs for every reader of a file, guided by coverage; findings in .fuzz

@@ -47,7 +47,7 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
 
 
 @pytest.fixture
-def target(request: pytest.FixtureRequest) -> Undisturbed:
+def tortured(request: pytest.FixtureRequest) -> Undisturbed:
     """The benchmark that is killed and repeated, run once with nothing in its way."""
     return request.getfixturevalue({"ci": "quiet", "few": "few"}[request.config.getoption("on")])
 

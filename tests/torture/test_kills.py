@@ -36,14 +36,14 @@ def _aims(draw: random.Random, kills: int) -> Iterator[str]:
 
 
 def test_wherever_a_run_is_killed_it_loses_an_epoch_at_most_and_ends_with_the_same_rows(
-    program: Any, target: Undisturbed, temporary: Path, request: Any
+    program: Any, tortured: Undisturbed, temporary: Path, request: Any
 ) -> None:
     kills, draw = request.config.getoption("kills"), random.Random(request.config.getoption("seed"))
     start, memory = time.monotonic(), abandoned()
     fell, killed, runs, repeated = Counter[str](), 0, 0, 0
     while killed < kills:
         for aim in _aims(draw, kills):
-            life = _begin(program, target)
+            life = _begin(program, tortured)
             phases = _strike(life, aim, draw)
             if phases is None:
                 break  # it came to its end
@@ -51,10 +51,10 @@ def test_wherever_a_run_is_killed_it_loses_an_epoch_at_most_and_ends_with_the_sa
             _assert_clean_death(program, temporary)
             if killed == kills:
                 break
-        said = program(*target.words, *HERE)
+        said = program(*tortured.words, *HERE)
         assert said.code == 0, said.err
         assert "is in use" not in said.err
-        assert (program.folder / "run" / "rows.csv").read_bytes() == target.rows
+        assert (program.folder / "run" / "rows.csv").read_bytes() == tortured.rows
         assert not litter(program.folder)
         assert len(left_in(temporary)) <= 1  # a run that finds nothing to do needs no server, and sweeps none away
         runs, repeated = runs + 1, repeated + _repeated_epochs(program.folder)
@@ -67,10 +67,10 @@ def test_wherever_a_run_is_killed_it_loses_an_epoch_at_most_and_ends_with_the_sa
     assert kills < 50 or set(fell) >= HIT
 
 
-def _begin(program: Any, target: Undisturbed) -> Life:
+def _begin(program: Any, tortured: Undisturbed) -> Life:
     since = time.time()
-    process = program.start(*target.words, *HERE)
-    return Life(process, program.folder, target.jobs, since)
+    process = program.start(*tortured.words, *HERE)
+    return Life(process, program.folder, tortured.jobs, since)
 
 
 def _strike(life: Life, aim: str, draw: random.Random) -> frozenset[str] | None:

@@ -30,12 +30,12 @@ class Load:
 
 
 def test_memory_handles_and_files_do_not_grow_from_run_to_run_and_rows_stay_equal(
-    program: Any, target: Undisturbed, temporary: Path, request: Any, alone: None
+    program: Any, tortured: Undisturbed, temporary: Path, request: Any, alone: None
 ) -> None:
     end, loads = time.monotonic() + 60 * request.config.getoption("minutes"), list[Load]()
     while time.monotonic() < end or len(loads) < 2:
-        loads.append(_repeat(program, target, temporary))
-        assert (program.folder / "run" / "rows.csv").read_bytes() == target.rows
+        loads.append(_repeat(program, tortured, temporary))
+        assert (program.folder / "run" / "rows.csv").read_bytes() == tortured.rows
         forget(program.folder)
 
     half = len(loads) // 2
@@ -46,8 +46,8 @@ def test_memory_handles_and_files_do_not_grow_from_run_to_run_and_rows_stay_equa
         assert late <= early * slack, f"{what} grew from {early} to {late}"
 
 
-def _repeat(program: Any, target: Undisturbed, temporary: Path) -> Load:
-    process, moments = program.start(*target.words, "--store", "store", "--out", "run"), []
+def _repeat(program: Any, tortured: Undisturbed, temporary: Path) -> Load:
+    process, moments = program.start(*tortured.words, "--store", "store", "--out", "run"), []
     while process.poll() is None:
         held = [_held(pid) for pid in living(program.folder)]
         moments.append((sum(megabytes for megabytes, _ in held), sum(files for _, files in held)))
