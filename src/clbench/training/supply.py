@@ -48,7 +48,7 @@ class Supply:
 
 
 SIGNAL_SECONDS = 30.0
-"""How long the signal of a worker's death is waited for; it ends the waiting, on a machine that is busy late."""
+"""How long a worker's death is waited for, which on a busy machine comes late."""
 
 
 class Workers(Supply):
@@ -99,15 +99,28 @@ class Workers(Supply):
         try:
             try:
                 yield
-            except (EOFError, ConnectionError):  # what a dying worker sends breaks off before torch hears of it
-                time.sleep(SIGNAL_SECONDS)
-                raise
+            except (EOFError, ConnectionError) as error:  # what a dying worker sends breaks off before torch hears
+                dead = self._await_death()
+                if not dead:
+                    raise
+                name = type(error).__name__
+                raise RuntimeError(f"DataLoader worker (pid {', '.join(map(str, dead))}) ended: {name}") from error
         except RuntimeError as error:
             lost = [keys for pid, keys in self._work() if pid in map(int, re.findall(r"\d+", str(error)))]
             if "DataLoader worker" not in str(error):
                 raise
             what = "; ".join(map(_named, lost)) or "no batch"
             raise LoadingFailed(f"a loading worker died at {what}: {error}; was memory short?") from error
+
+    def _await_death(self) -> list[int]:
+        """The workers that have ended; torch's signal ends the waiting too, if it is not lost."""
+        end, begun = time.monotonic() + SIGNAL_SECONDS, [pid for pid in self._at[::2] if pid]
+        while True:
+            alive = {process.pid for process in multiprocessing.active_children()}
+            dead = [pid for pid in begun if pid not in alive]
+            if dead or time.monotonic() > end:
+                return dead
+            time.sleep(0.05)
 
     def _work(self) -> Iterator[tuple[int, tuple[Key, ...]]]:
         """The workers' process ids, and what each is at."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
 import shutil
@@ -163,6 +164,16 @@ def test_a_death_that_is_first_seen_as_a_broken_pipe_is_a_death_all_the_same(bro
             raise broken
     finally:
         signal.signal(signal.SIGALRM, before)
+
+
+def test_a_death_whose_signal_is_lost_is_found_all_the_same():
+    workers = Workers(slow_for_even, lambda batch: batch, 1, [0], pin=False)
+    dying = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    dying.start()
+    workers._at[0] = dying.pid
+    dying.kill()
+    with pytest.raises(LoadingFailed, match="a loading worker died"), workers.watched():
+        raise ConnectionResetError
 
 
 def test_a_broken_file_is_no_death():
