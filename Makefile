@@ -7,7 +7,7 @@ BENCHMARK ?= mini-organs
 DOCKER ?= docker
 IMAGE  ?= clbench
 
-.PHONY: benchmark setup test test-container test-slurm image check bench bench-methods bench-report bench-nnunet bench-account bench-scale torture torture-short fuzz gallery report clean help
+.PHONY: benchmark setup test test-container test-slurm image check bench bench-methods bench-report bench-nnunet bench-account bench-scale torture torture-kills torture-faults torture-long torture-short fuzz gallery report clean help
 .DEFAULT_GOAL := help
 
 benchmark: setup  ## environment, run BENCHMARK (mini-organs), print its report
@@ -68,14 +68,24 @@ bench-scale: setup  ## CPU time and memory of large plans, long sequences and ma
 
 KILLS ?= 100
 MINUTES ?= 30
-torture: setup  ## kill a run of ci KILLS (100) times, fill disks, take memory, start crowds, repeat for MINUTES (30); root for disks
-	$(BIN)/python -m pytest -s --durations=0 tests/torture/test_*.py --kills $(KILLS) --minutes $(MINUTES)
+TORTURE := $(BIN)/python -m pytest -s --durations=0
+torture: setup  ## torture-kills, torture-faults and torture-long side by side (an hour or more; root for disks)
+	$(MAKE) --jobs=3 --keep-going torture-kills torture-faults torture-long
+
+torture-kills: setup  ## kill a run of ci KILLS (100) times
+	$(TORTURE) tests/torture/test_kills.py --kills $(KILLS)
+
+torture-faults: setup  ## fill disks, withdraw permissions and memory, kill jobs, set clocks, start crowds
+	$(TORTURE) $(filter-out %/test_kills.py %/test_long.py,$(wildcard tests/torture/test_*.py))
+
+torture-long: setup  ## repeat ci for MINUTES (30)
+	$(TORTURE) tests/torture/test_long.py --minutes $(MINUTES)
 
 SHORT := test_kills.py \
 	test_disk.py::test_a_disk_that_fills_up_while_jobs_write_is_said_and_with_more_room_the_run_goes_on[training] \
 	test_crowd.py::test_runs_that_share_a_store_train_nothing_twice_and_come_to_the_same_rows[two]
 torture-short: setup  ## 12 kills of a smaller run, a disk that fills up, two runs at once (minutes; root for disks)
-	$(BIN)/python -m pytest -s --durations=0 $(SHORT:%=tests/torture/%) --on few --kills 12
+	$(TORTURE) $(SHORT:%=tests/torture/%) --on few --kills 12
 
 RUNS ?= 50000
 fuzz: setup  ## RUNS (50000) inputs for every reader of a file, guided by coverage; findings in .fuzz

@@ -99,12 +99,13 @@ def left_in(temporary: Path) -> list[str]:
 
 def abandoned() -> set[str]:
     """Files in shared memory that no living process maps: what the killed leave there, and nobody else's."""
-    names = {path.name for path in Path("/dev/shm").glob("*") if path.is_file()}
+    shared = Path("/dev/shm")
+    names = {path.name for path in shared.glob("*") if path.is_file()}
     for maps in Path("/proc").glob("[0-9]*/maps"):
         with suppress(OSError):  # it has ended meanwhile
             text = maps.read_text()
-            names = {name for name in names if f"/dev/shm/{name}" not in text}
-    return names
+            names = {name for name in names if f"{shared}/{name}" not in text}
+    return {name for name in names if (shared / name).exists()}  # what its owner deleted meanwhile is not left
 
 
 def forget(folder: Path) -> None:
