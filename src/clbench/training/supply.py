@@ -99,8 +99,8 @@ class Workers(Supply):
         try:
             try:
                 yield
-            except (EOFError, ConnectionError) as error:  # what a dying worker sends breaks off before torch hears
-                dead = self._await_death()
+            except (EOFError, ConnectionError, RuntimeError) as error:
+                dead = self._await_death() if _broke_off(error) else []
                 if not dead:
                     raise
                 name = type(error).__name__
@@ -173,6 +173,11 @@ class _Bound:
 
     def __call__(self, worker: int) -> None:
         die_with_parent(self.parent)
+
+
+def _broke_off(error: Exception) -> bool:
+    """Whether it may be what reading from a worker ends in that is dying, before torch hears of it."""
+    return not isinstance(error, RuntimeError) or "items of ancdata" in str(error)  # a batch's memory, half handed over
 
 
 def _named(keys: Sequence[Key]) -> str:

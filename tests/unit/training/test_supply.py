@@ -166,14 +166,15 @@ def test_a_death_that_is_first_seen_as_a_broken_pipe_is_a_death_all_the_same(bro
         signal.signal(signal.SIGALRM, before)
 
 
-def test_a_death_whose_signal_is_lost_is_found_all_the_same():
+@pytest.mark.parametrize("broken", [ConnectionResetError(), RuntimeError("received 0 items of ancdata")], ids=repr)
+def test_a_death_whose_signal_is_lost_is_found_all_the_same(broken):
     workers = Workers(slow_for_even, lambda batch: batch, 1, [0], pin=False)
     dying = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
     dying.start()
     workers._at[0] = dying.pid
     dying.kill()
     with pytest.raises(LoadingFailed, match="a loading worker died"), workers.watched():
-        raise ConnectionResetError
+        raise broken
 
 
 def test_a_broken_file_is_no_death():
