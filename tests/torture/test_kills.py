@@ -20,9 +20,11 @@ from torture.moments import Life
 
 HERE = ("--store", "store", "--out", "run")
 ANYWHERE = 25.0
-"""Seconds within which a life that is aimed at nothing ends."""
-LATER = {"planning": 1.0, "preparing": 3.0, "training": 4.0, "evaluating": 0.5, "reporting": 1.0}
+"""Seconds within which a life that is aimed at nothing ends, if a third of a whole run is not less."""
+LATER = {"planning": 1.0, "preparing": 2.0, "training": 4.0, "evaluating": 0.5, "reporting": 1.0}
 """Aim → seconds after it came in sight within which the kill falls; it falls at once where none are given."""
+INSTEAD = {"preparing": "beginning"}
+"""Aim → what is taken if it is over for good."""
 MIDDLE = ("training", "checkpoint", "evaluating", "result", "anywhere")
 HIT = {"planning", "preparing", "training", "checkpoint", "evaluating", "result", "reporting"}
 
@@ -63,11 +65,12 @@ def test_wherever_a_run_is_killed_it_loses_an_epoch_at_most_and_ends_with_the_sa
 
 def _deaths(program: Any, tortured: Undisturbed, draw: random.Random, kills: int) -> Iterator[frozenset[str]]:
     """Kill one whole run again and again; what it was at each time."""
-    ended = False
+    longest, ended = {**LATER, "anywhere": min(ANYWHERE, tortured.seconds / 3)}, False
     for aim in _aims(draw, kills):
         if ended and aim in MIDDLE:
             continue  # a finished run plans and reports, no more
-        phases = _strike(_begin(program, tortured), aim, draw)
+        later = draw.uniform(0, longest.get(aim, 0.0))
+        phases = _strike(_begin(program, tortured), aim, later, everything=draw.random() < 0.5)
         ended = ended or phases is None
         if phases is not None:
             yield phases
@@ -79,18 +82,18 @@ def _begin(program: Any, tortured: Undisturbed) -> Life:
     return Life(process, program.folder, tortured.jobs, since)
 
 
-def _strike(life: Life, aim: str, draw: random.Random) -> frozenset[str] | None:
-    """Kill a life in sight of its aim; what it was at, or None if it came to its end before."""
-    later = draw.uniform(0, ANYWHERE if aim == "anywhere" else LATER.get(aim, 0.0))
+def _strike(life: Life, aim: str, later: float, everything: bool) -> frozenset[str] | None:
+    """Kill a life some seconds after its aim came in sight; what it was at, or None if it came to its end before."""
+    sought = {aim, INSTEAD.get(aim, aim)}
     while life.process.poll() is None:
-        if aim == "anywhere" or aim in life.phases:
+        if aim == "anywhere" or sought & life.phases:
             time.sleep(later)
             life.signal_all(signal.SIGSTOP)
             phases = life.phases
-            if aim in phases or later:
+            if sought & phases or later:
                 if life.process.poll() is not None:
                     break
-                life.kill(everything=draw.random() < 0.5)
+                life.kill(everything)
                 return phases
             life.signal_all(signal.SIGCONT)  # what was in sight is over
         time.sleep(0.002)
