@@ -16,6 +16,9 @@ from machine import Unavailable, mounted
 settings.register_profile("clbench", deadline=None)  # seconds are for the bench suite
 settings.load_profile("clbench")
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # tests side by side share the cores; torch reads this as it is imported
+    os.environ["OMP_NUM_THREADS"] = "1"
+
 TINY = """
 name: tiny
 version: 1

@@ -73,8 +73,9 @@ def mounted(folder: Path, *words: object) -> Iterator[Path]:
 
 
 def clean_environment() -> dict[str, str]:
-    """This environment without settings of clbench's."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("CLBENCH_")}
+    """This environment without settings of clbench's, and without what tests side by side are told of threads."""
+    own = ("CLBENCH_", "OMP_NUM_THREADS")
+    return {name: value for name, value in os.environ.items() if not name.startswith(own)}
 
 
 def hear_ctrl_c() -> None:

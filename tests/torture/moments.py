@@ -43,6 +43,12 @@ class Life:
         return frozenset(found or {"reporting" if done == self.jobs else "starting"})
 
     @property
+    def epochs(self) -> int:
+        """How many epochs were trained, in this life and those before, as the jobs' logs say."""
+        logs = [folder / "log.txt" for folder in self._folders]
+        return sum(log.read_text().count("\nepoch ") for log in logs if log.exists())
+
+    @property
     def _folders(self) -> Iterator[Path]:
         with suppress(FileNotFoundError):
             yield from (Path(e.path) for e in os.scandir(self.folder / "store" / "jobs") if e.is_dir())

@@ -23,6 +23,8 @@ ANYWHERE = 25.0
 """Seconds within which a life that is aimed at nothing ends, if a third of a whole run is not less."""
 LATER = {"planning": 1.0, "preparing": 2.0, "training": 4.0, "evaluating": 0.5, "reporting": 1.0}
 """Aim → seconds after it came in sight within which the kill falls; it falls at once where none are given."""
+SIDE_BY_SIDE = 4
+"""Jobs that may end the epoch that they are at before they hear that their run was killed."""
 INSTEAD = {"preparing": "beginning"}
 """Aim → what is taken if it is over for good."""
 MIDDLE = ("training", "checkpoint", "evaluating", "result", "anywhere")
@@ -93,7 +95,7 @@ def _strike(life: Life, aim: str, later: float, everything: bool) -> frozenset[s
             if sought & phases or later:
                 if life.process.poll() is not None:
                     break
-                life.kill(everything)
+                _kill(life, everything)
                 return phases
             life.signal_all(signal.SIGCONT)  # what was in sight is over
         time.sleep(0.002)
@@ -102,9 +104,16 @@ def _strike(life: Life, aim: str, later: float, everything: bool) -> frozenset[s
     return None
 
 
+def _kill(life: Life, everything: bool) -> None:
+    """Kill it; nothing may live on, be it until its job is done: nobody trains who was killed."""
+    trained = life.epochs
+    life.kill(everything)
+    assert_nothing_lives(life.folder)
+    assert life.epochs <= trained + (0 if everything else SIDE_BY_SIDE), "somebody trained on"
+
+
 def _assert_clean_death(program: Any, temporary: Path) -> None:
-    """Nothing lives on, nothing is half-written, and of the temporary folders one at most is left to be swept."""
-    assert_nothing_lives(program.folder)
+    """Nothing is half-written, and of the temporary folders one at most is left to be swept."""
     for document in program.folder.glob("store/jobs/*/*.json"):
         if document.name in ("result.json", "trained.json"):
             read_sealed(document)  # raises if it is not whole

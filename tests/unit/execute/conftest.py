@@ -118,4 +118,5 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     paths = [str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
     monkeypatch.setenv("CLBENCH_TEST", marker)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")  # whatever a user sets, jobs side by side compute with one thread each
     return Scene(tmp_path, marker)

@@ -58,7 +58,7 @@ def _note(spec: dict[str, Any], what: str, job_id: str) -> None:
 
 def _act(spec: dict[str, Any]) -> None:
     if "helper" in spec:
-        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", spec["helper"]])
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", spec["helper"]])
     time.sleep(spec.get("sleep", 0))
     if "say" in spec:
         print(spec["say"], flush=True)

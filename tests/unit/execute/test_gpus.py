@@ -95,7 +95,7 @@ def test_a_killed_holder_frees_its_gpu_and_nobody_has_it_before(scene: Any, leas
 
 
 def test_a_run_that_is_killed_frees_its_gpus_for_the_next(scene: Any, leases: Path, eventually: Any) -> None:
-    scene.add("long", sleep=30, gpus=str(scene.root / "notes.txt"))
+    scene.add("long", sleep=600, gpus=str(scene.root / "notes.txt"))
     program = scene.drive(*GPUS[:1], jobs=1)
     assert eventually(lambda: scene.starts == ["long"])
     assert Offer(str(leases), GPUS[:1])._try() is None
@@ -197,7 +197,7 @@ def _hold(offer: Offer) -> int:
     if child == 0:
         offer.take()
         os.write(write, b".")
-        time.sleep(60)
+        time.sleep(600)
         os._exit(0)
     os.read(read, 1)
     return child

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks f
 
 def _long(scene: Any) -> None:
     scene.add("short")
-    scene.add("long", "short", sleep=30, helper=scene.marker)
+    scene.add("long", "short", sleep=600, helper=scene.marker)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -26,7 +26,7 @@ def test_a_stop_signal_leaves_no_process_behind_and_says_how_to_go_on(
     assert eventually(lambda: "long" in scene.starts)
 
     program.send_signal(number)
-    said = program.communicate(timeout=10)[0].decode()
+    said = program.communicate(timeout=60)[0].decode()
 
     assert program.returncode == code
     assert scene.processes() == []
@@ -35,7 +35,7 @@ def test_a_stop_signal_leaves_no_process_behind_and_says_how_to_go_on(
 
 
 def test_a_program_that_is_killed_alone_takes_along_all_it_started(scene: Any, eventually: Any) -> None:
-    scene.add("long", sleep=30)
+    scene.add("long", sleep=600)
     program = scene.drive()
     assert eventually(lambda: scene.starts == ["long"])
     assert len(scene.processes()) >= 4, "program, engine, client, server, job"
@@ -57,7 +57,7 @@ def test_a_run_whose_process_group_was_killed_completes_when_started_again(scene
         program.communicate()
 
     program = scene.drive()
-    said = program.communicate(timeout=30)[0].decode()
+    said = program.communicate(timeout=60)[0].decode()
 
     assert program.returncode == 0, said
     assert all(scene.result(job) for job in scene.jobs)
@@ -65,12 +65,12 @@ def test_a_run_whose_process_group_was_killed_completes_when_started_again(scene
 
 
 def test_a_run_killed_while_the_server_still_imports_leaves_nothing(scene: Any, eventually: Any) -> None:
-    scene.add("a", sleep=30)
+    scene.add("a", sleep=600)
     program = scene.drive()
     assert eventually(lambda: any("execute.server" in line for line in scene.processes()))
 
     program.send_signal(signal.SIGTERM)
-    program.communicate(timeout=10)
+    program.communicate(timeout=60)
 
     assert scene.processes() == []
 
@@ -81,7 +81,7 @@ def test_temporary_files_of_runs_that_were_killed_do_not_pile_up(
     temporary = tmp_path / "t"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
-    scene.add("long", sleep=60)
+    scene.add("long", sleep=600)
     for attempt in (1, 2, 3):
         program = scene.drive()
         assert eventually(lambda attempt=attempt: len(scene.starts) == attempt)

@@ -36,7 +36,7 @@ def _start(scene: Any, job: str) -> subprocess.Popen[bytes]:
 
 def _do(scene: Any, job: str) -> subprocess.Popen[bytes]:
     client = _start(scene, job)
-    client.communicate(timeout=20)
+    client.communicate(timeout=60)
     return client
 
 
@@ -86,7 +86,7 @@ def test_libraries_see_one_core_while_they_load_and_jobs_see_all(scene: Any, war
 
 
 def test_a_killed_client_takes_its_job_and_the_jobs_helpers_with_it(scene: Any, warm: str, eventually: Any) -> None:
-    scene.add("a", sleep=30, helper=scene.marker)
+    scene.add("a", sleep=600, helper=scene.marker)
     client = _start(scene, "a")
     assert eventually(lambda: scene.starts == ["a"])
     job = int(scene.store.job("a").path.joinpath("pid.txt").read_text())
@@ -95,7 +95,7 @@ def test_a_killed_client_takes_its_job_and_the_jobs_helpers_with_it(scene: Any, 
     client.communicate()
 
     assert eventually(lambda: not _alive(job))
-    assert eventually(lambda: not any("sleep(60)" in line for line in scene.processes()))
+    assert eventually(lambda: not any("sleep(600)" in line for line in scene.processes()))
 
 
 def test_a_client_without_a_server_becomes_the_job(scene: Any) -> None:
@@ -145,14 +145,14 @@ def test_a_server_that_cannot_load_the_module_leaves_the_jobs_to_the_clients(sce
 
 def test_a_client_whose_server_dies_in_the_middle_of_the_job_fails(scene: Any, warm: str, eventually: Any) -> None:
     scene.add("a")
-    scene.add("long", sleep=30)
+    scene.add("long", sleep=600)
     _do(scene, "a")
     client = _start(scene, "long")
     assert eventually(lambda: "long" in scene.starts)
     job = int(scene.store.job("long").path.joinpath("pid.txt").read_text())
 
     os.kill(scene.result("a")["parent"], signal.SIGKILL)
-    said = client.communicate(timeout=10)[1].decode()
+    said = client.communicate(timeout=60)[1].decode()
 
     assert client.returncode == 1
     assert said == "long: the server that ran the job ended before the job did\n"
