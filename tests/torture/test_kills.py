@@ -19,23 +19,23 @@ from torture.conftest import abandoned, assert_nothing_lives, forget, left_in, l
 from torture.moments import Life
 
 HERE = ("--store", "store", "--out", "run")
-ANYWHERE = 25.0
-"""Seconds within which a life that is aimed at nothing ends, if a third of a whole run is not less."""
-LATER = {"planning": 1.0, "preparing": 2.0, "training": 4.0, "evaluating": 0.5, "reporting": 1.0}
-"""Aim → seconds after it came in sight within which the kill falls; it falls at once where none are given."""
+LATER = {
+    "planning": 1.0, "preparing": 2.0, "training": 4.0, "evaluating": 0.5, "reporting": 1.0, "anywhere": 25.0
+}  # fmt: skip
+"""Aim → seconds after it came in sight within which the kill falls, in a run of a minute; 0 where none are given."""
 SIDE_BY_SIDE = 4
 """Jobs that may end the epoch that they are at before they hear that their run was killed."""
-INSTEAD = {"preparing": "beginning"}
-"""Aim → what is taken if it is over for good."""
-MIDDLE = ("training", "checkpoint", "evaluating", "result", "anywhere")
+INSTEAD = {"preparing": "beginning", "checkpoint": "evaluating"}
+"""Aim → what is taken if it was missed."""
+MIDDLE = ("training", "checkpoint", "anywhere", "evaluating", "result")
 HIT = {"planning", "preparing", "training", "checkpoint", "evaluating", "result", "reporting"}
 
 
 def _aims(draw: random.Random, kills: int) -> Iterator[str]:
-    """What the kills of one whole run are aimed at: 12 to 37, as needed; it may come to its end in the middle."""
-    middle = MIDDLE * min(6, max(1, (kills - 7) // len(MIDDLE)))
-    yield from ("planning", "preparing", "preparing", "planning")
-    yield from draw.sample(middle, len(middle))
+    """What the kills of one whole run are aimed at: 10 to 35, as needed; it may come to its end in the middle."""
+    more = MIDDLE * min(5, (kills - 5) // len(MIDDLE) - 1)
+    yield from ("planning", "preparing", *MIDDLE)
+    yield from draw.sample(more, len(more))
     yield from ("reporting", "planning", "reporting")
 
 
@@ -67,11 +67,11 @@ def test_wherever_a_run_is_killed_it_loses_an_epoch_at_most_and_ends_with_the_sa
 
 def _deaths(program: Any, tortured: Undisturbed, draw: random.Random, kills: int) -> Iterator[frozenset[str]]:
     """Kill one whole run again and again; what it was at each time."""
-    longest, ended = {**LATER, "anywhere": min(ANYWHERE, tortured.seconds / 3)}, False
+    ended, pace = False, min(1.0, tortured.seconds / 60)
     for aim in _aims(draw, kills):
         if ended and aim in MIDDLE:
             continue  # a finished run plans and reports, no more
-        later = draw.uniform(0, longest.get(aim, 0.0))
+        later = draw.uniform(0, LATER.get(aim, 0.0)) * pace
         phases = _strike(_begin(program, tortured), aim, later, everything=draw.random() < 0.5)
         ended = ended or phases is None
         if phases is not None:
