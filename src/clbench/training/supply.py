@@ -176,8 +176,11 @@ class _Bound:
 
 
 def _broke_off(error: Exception) -> bool:
-    """Whether it may be what reading from a worker ends in that is dying, before torch hears of it."""
-    return not isinstance(error, RuntimeError) or "items of ancdata" in str(error)  # a batch's memory, half handed over
+    """Whether it may be what reading from a worker ends in that is dying, before torch hears of it.
+
+    A batch's memory that is half handed over is a plain ``RuntimeError``.
+    """
+    return not isinstance(error, RuntimeError) or "items of ancdata" in str(error)
 
 
 def _named(keys: Sequence[Key]) -> str:
