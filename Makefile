@@ -69,7 +69,7 @@ bench-scale: setup  ## CPU time and memory of large plans, long sequences and ma
 KILLS ?= 100
 MINUTES ?= 30
 TORTURE := $(BIN)/python -m pytest -s --durations=0
-torture: setup  ## torture-kills, torture-faults and torture-long side by side (an hour or more; root for disks)
+torture: setup  ## torture-kills, torture-faults and torture-long side by side (half an hour or more; root for disks)
 	$(MAKE) --jobs=3 --keep-going torture-kills torture-faults torture-long
 
 torture-kills: setup  ## kill a run of ci KILLS (100) times
