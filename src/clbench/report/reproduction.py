@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 from tabulate import tabulate
 
+from clbench.results.gate import BOTH_SIDES
 from clbench.results.reproduction import Finding, Reproduction
 from clbench.results.stat import Interval
 
@@ -78,7 +79,14 @@ def _head(found: Reproduction) -> str:
     often = sorted(found.counts.items(), key=lambda pair: -pair[1])
     counts = ", ".join(f"{number} {verdict}" for verdict, number in often)
     how = "to the bit" if found.mode == "exact" else f"within a margin of {found.margin:g}, over seeds and cases"
-    return f"{found.benchmark} v{found.version}: {counts}\ncompared {how} ({found.why})"
+    return f"{found.benchmark} v{found.version}: {counts}\ncompared {how} ({found.why}){_chance(found)}"
+
+
+def _chance(found: Reproduction) -> str:
+    """How many numbers chance alone may call drifted, each being judged by itself."""
+    judged = sum(one.interval is not None for one in found.findings)
+    errors = round((1 - BOTH_SIDES) / 2 * judged)
+    return f"\nof {judged} numbers, each judged by itself, about {errors} may drift by chance" if errors else ""
 
 
 def _table(findings: Sequence[Finding], form: str) -> str:

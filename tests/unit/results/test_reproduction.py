@@ -210,3 +210,16 @@ def test_the_terminal_shows_what_is_not_simply_reproduced_and_markdown_shows_all
     assert "liver after its stage" not in first
     assert "| ACC " in first
     assert "liver after its stage" in everything
+
+
+def test_it_is_said_how_many_numbers_chance_alone_may_call_drifted() -> None:
+    found = reproduction(measured((1, 2, 3), provenance=THERE), measured((1, 2, 3)), 0.02)
+    few, many = (replace_findings(found, times) for times in (1, 20))
+    assert "by chance" not in text(few), "one in twenty of seven numbers is none"
+    assert "of 140 numbers, each judged by itself, about 7 may drift by chance" in text(many)
+    assert "by chance" not in text(reproduction(measured((1,)), measured((1,)), 0.02)), "bits have no chance"
+
+
+def replace_findings(found: Reproduction, times: int) -> Reproduction:
+    """As if there had been so many more baselines."""
+    return found.model_copy(update={"findings": found.findings * times})
