@@ -1,7 +1,8 @@
 """Numbers that nothing is decided by: how far each lies from its reference, and how far it would have to.
 
 A margin is the fall that so many seeds would find in nine of ten cases, at the level of a primary end point: the
-quantiles of Student's t for that level and that power, times the standard error from the reference's spread.
+quantiles of Student's t for that level and that power, times the standard error from the reference's spread. (The sum
+of the two is the usual approximation; with a spread of 20 seeds the exact power is .89.)
 """
 
 from __future__ import annotations
