@@ -1,8 +1,8 @@
 """How often the gate calls unchanged and fallen runs drifted, in simulation: ``python tests/gate_simulation.py``.
 
-What is simulated are the differences of three end points under each seed, normal with the standard deviations measured
-between an Intel Xeon and an AMD EPYC (mini-organs, five seeds), and what decides is the product's own ``decide``.
-How the three end points vary together was not measured, so everything is done for several correlations.
+What is simulated are the differences of three end points under each seed, normal with the standard deviations that
+were measured between an Intel Xeon and an AMD EPYC (mini-organs, five seeds). What decides is the product's own
+``decide``. How the three end points vary together was not measured, so it is done for several correlations.
 """
 
 from __future__ import annotations
