@@ -63,13 +63,13 @@ def _rows(name: str, seed: int, arithmetic: str, orders: Sequence[tuple[str, ...
 
 
 def _training(
-    protocol: str, name: str, seed: int, order: int, stage: int, trained_on: str, tasks: Sequence[str], arithmetic: str
+    protocol: str, name: str, seed: int, order: int, stage: int, trained_on: str, tasks: Sequence[str], arith: str
 ) -> Iterator[Row]:
     """The first stage of a method is the first task's training from scratch, whose chance it has."""
     shared = protocol in ("from-scratch", "continual") and stage == 1
     training = f"{trained_on} {seed}" if shared else f"{name} {order} {stage} {seed}"
     for task in tasks:
-        shift = random.Random(f"{arithmetic} {training} {task}").gauss(0, NOISE)
+        shift = random.Random(f"{arith} {training} {task}").gauss(0, NOISE)
         for number, case in enumerate(CASES):
             place = ("toy", 1, protocol, name, seed, order, stage, trained_on, 1.0, 25, task, case, "organ", "dice")
             yield Row(*place, 0.6 + 0.01 * seed + 0.02 * number - 0.05 * (len(tasks) - 1) + shift)

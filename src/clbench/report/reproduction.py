@@ -53,7 +53,7 @@ def outcome(found: Reproduction) -> str:
     """The verdict in a few words, with what has none and what would give it one."""
     if found.verdict == "not judged":
         few = len(found.seeds) < ENOUGH_SEEDS
-        return f"not judged{f': {ENOUGH_SEEDS} common seeds are needed, as by --seeds 0,1,2' if few else ''}"
+        return f"not judged{f': {ENOUGH_SEEDS} seeds in common are needed' if few else ''}"
     return found.verdict + (f"; not judged: {', '.join(found.not_judged)}" if found.not_judged else "")
 
 

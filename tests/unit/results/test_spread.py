@@ -111,7 +111,7 @@ def test_a_changed_spread_is_found_by_its_checksum(tmp_path: Path) -> None:
     kept(tmp_path)
     file = tmp_path / SPREAD
     file.write_text(file.read_text().replace('"seeds": 5', '"seeds": 6', 1))
-    with pytest.raises(MissingEnvironment, match="spread.json"):
+    with pytest.raises(MissingEnvironment, match=SPREAD):
         read_measured(tmp_path)
 
 
