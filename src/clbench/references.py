@@ -1,4 +1,4 @@
-"""References: what a benchmark came out as once, kept so that later runs are held against it."""
+"""References: what a benchmark came out as once, kept so that later runs are compared with it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from clbench.results.model import Summary
 from clbench.results.records import BenchmarkInfo
 from clbench.results.reproduction import Measured
 from clbench.results.rows import read_rows, write_rows
+from clbench.results.spread import Spread
 from clbench.store import check_files, describe_files, read_sealed, write_atomic, write_sealed
 
 CHECKSUMS = "checksums.json"
 """Of a run's summary and rows, or a reference's; older ones have none."""
 ROWS = ("rows.csv", "rows.csv.gz")
+SPREAD = "spread.json"
+"""How far a second run of the reference's seeds lies from it; not every reference has one."""
 
 
 def shipped_references() -> Path:
@@ -36,7 +39,28 @@ def read_measured(folder: Path) -> Measured:
     _require_whole(folder)
     summary = read_run_summary(folder)
     rows = next((folder / name for name in ROWS if (folder / name).is_file()), folder / ROWS[0])
-    return Measured(summary, read_rows(rows))
+    return Measured(summary, read_rows(rows), _read_spread(folder, summary.benchmark))
+
+
+def _read_spread(folder: Path, info: BenchmarkInfo) -> Spread | None:
+    """What is known of a reference's chance.
+
+    Raises:
+        MissingEnvironment: this version can't read it, or it is of another benchmark.
+    """
+    remedy = f"`clbench reference RUN --paired OTHER --out {folder}` writes it anew"
+    try:
+        spread = Spread.model_validate_json((folder / SPREAD).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise MissingEnvironment(f"{folder / SPREAD}: {place}: {first['msg']}; {remedy}") from None
+    if (spread.benchmark, spread.version) != (info.name, info.version):
+        said = f"is of {spread.benchmark} v{spread.version} instead of {info.name} v{info.version}"
+        raise MissingEnvironment(f"{folder / SPREAD}: {said}; {remedy}")
+    return spread
 
 
 def read_run_summary(folder: Path) -> Summary:
@@ -88,7 +112,7 @@ def _require_own(info: BenchmarkInfo, folder: Path) -> None:
 
 def seal(folder: Path) -> None:
     """Keep the checksums of what ``read_measured`` reads of a run or a reference."""
-    names = [name for name in (SUMMARY, *ROWS) if (folder / name).is_file()]
+    names = [name for name in (SUMMARY, *ROWS, SPREAD) if (folder / name).is_file()]
     write_sealed(folder / CHECKSUMS, {"files": describe_files(folder, names)})
 
 
@@ -114,7 +138,7 @@ def _remedy(folder: Path) -> str:
 
 
 def keep(measured: Measured, folder: Path) -> None:
-    """Write a reference: the summary, and the rows compressed.
+    """Write a reference: the summary, the rows compressed, and the spread if there is one.
 
     Raises:
         ClbenchError: there is one of another definition, such as the one that this one shrinks.
@@ -122,4 +146,8 @@ def keep(measured: Measured, folder: Path) -> None:
     _require_own(measured.summary.benchmark, folder)
     write_rows(folder / ROWS[1], measured.rows)
     write_atomic(folder / SUMMARY, (measured.summary.model_dump_json(indent=1) + "\n").encode("utf-8"))
+    if measured.spread is None:
+        (folder / SPREAD).unlink(missing_ok=True)
+    else:
+        write_atomic(folder / SPREAD, (measured.spread.model_dump_json(indent=1) + "\n").encode("utf-8"))
     seal(folder)

@@ -30,6 +30,7 @@ from clbench.report.reproduction import (
     markdown,
     not_judged_junit,
     not_judged_markdown,
+    outcome,
     text,
 )
 from clbench.results.reproduction import Measured, Reproduction, reproduction
@@ -150,10 +151,8 @@ def _held_against(name: str, folder: Path, reference: Callable[[], Measured], ma
     except ClbenchError as error:
         return Attempt(name, f"not judged: {str(error).splitlines()[0]}", error.exit_code)
     click.echo(f"\n{text(found)}")
-    open_ = found.verdict == "inconclusive"
-    advice = "; --seeds 0,1,2 gives a verdict" if open_ else ""
-    code = 1 if found.verdict in ("drifted", "missing") else 0
-    return Attempt(name, f"{found.verdict}{advice}", code, complete=not open_, found=found)
+    passed = found.verdict == "reproduced"
+    return Attempt(name, outcome(found), int(not passed), complete=not (passed and found.not_judged), found=found)
 
 
 def _write(attempts: Sequence[Attempt], markdown_file: Path | None, junit_file: Path | None) -> None:
