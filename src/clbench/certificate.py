@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
 from rich.console import Console
 
-from clbench.errors import CorruptArtifact, MissingEnvironment
+from clbench.errors import CorruptArtifact
 from clbench.execute.backends import Backend
 from clbench.execute.lock import hold
 from clbench.execute.run import Outcome, carry_out
@@ -16,11 +16,11 @@ from clbench.job import is_done
 from clbench.plan import Job, Plan, StageSpec
 from clbench.plan.records import Asked
 from clbench.plan.sealed import plan_bytes
+from clbench.references import CERTIFICATE
 from clbench.results.arrays import LOOKS
 from clbench.results.certificate import Certificate, KeptModel, KeptStage, Repeated
-from clbench.store import JobFolder, Json, Store, digest, file_digest, read_sealed, write_atomic, write_sealed
+from clbench.store import JobFolder, Json, Store, digest, file_digest, write_atomic, write_sealed
 
-FOLDER, CERTIFICATE = "certificate", "certificate.json"
 PLAN = "certificate-plan.json"
 PREFIX, PREDICTION = "certificate · ", " · prediction"
 
@@ -42,14 +42,16 @@ def keep_certificate(plan: Plan, folder: Path) -> Certificate:
     stages = [job for job in plan.jobs if job.kind == "stage" and job.spec["seed"] == seed]
     parents = {job.parents[1] for job in stages if len(job.parents) > 1}
     last = _last_of_sequences(plan, seed)
+    networks = (folder / CERTIFICATE).parent
+    shutil.rmtree(networks, ignore_errors=True)
     names = {id: f"{number:02d}" for number, id in enumerate(sorted({*parents, *last}), start=1)}
     for id, name in names.items():
-        keep_network(store.job(id), JobFolder(folder / FOLDER / name))
+        keep_network(store.job(id), JobFolder(networks / name))
     certificate = Certificate(
         stages=tuple(_kept_stage(plan, store, job, names) for job in stages),
         models=tuple(_kept_model(plan, store, plan.job(id), names[id]) for id in last),
     )
-    write_sealed(folder / FOLDER / CERTIFICATE, certificate.model_dump(mode="json"))
+    write_sealed(folder / CERTIFICATE, certificate.model_dump(mode="json"))
     return certificate
 
 
@@ -92,21 +94,6 @@ def _result(store: Store, job: Job) -> Json:
     return result
 
 
-def read_certificate(reference: Path) -> Certificate | None:
-    """The certificate of a reference; None if it has none.
-
-    Raises:
-        MissingEnvironment: it is damaged, or of another version of clbench.
-    """
-    file = reference / FOLDER / CERTIFICATE
-    try:
-        return Certificate.model_validate(read_sealed(file))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (CorruptArtifact, ValidationError) as error:
-        raise MissingEnvironment(f"{file}: {str(error).splitlines()[0]}; get it anew from where it came") from error
-
-
 def repeat(
     plan: Plan, certificate: Certificate, reference: Path, run_folder: Path, backend: Backend, console: Console
 ) -> tuple[Outcome, Repeated]:
@@ -120,7 +107,7 @@ def repeat(
         backend: where the jobs run.
         console: where progress is shown.
     """
-    jobs, store = certificate_plan(plan, certificate, reference / FOLDER), Store(Path(plan.store))
+    jobs, store = certificate_plan(plan, certificate, (reference / CERTIFICATE).parent), Store(Path(plan.store))
     with hold(run_folder, console=console):
         write_atomic(run_folder / PLAN, plan_bytes(jobs))
         done = {job.id for job in jobs.jobs if _is_whole(job, store)}

@@ -9,17 +9,19 @@ from typing import Literal
 
 import click
 
+from clbench.certificate import keep_certificate
 from clbench.cli.options import (
     PATH,
     json_option,
     out_option,
 )
-from clbench.errors import MissingEnvironment
+from clbench.errors import CorruptArtifact, MissingEnvironment
 from clbench.references import keep, read_measured
 from clbench.report.reproduction import junit, markdown, text
 from clbench.results.gate import MARGIN
 from clbench.results.pairing import paired
 from clbench.results.reproduction import Measured, Reproduction, reproduction
+from clbench.run import read_plan
 
 Mode = Literal["exact", "statistical"]
 
@@ -80,8 +82,20 @@ def reference_command(run_folder: Path, other: Path | None, out: Path | None) ->
         measured = paired(measured, _read_whole(other))
     folder = out or Path("reports") / "reference" / measured.summary.benchmark.name
     keep(measured, folder)
+    _keep_certificate(run_folder, folder)
     said = f"{folder}: {len(measured.rows)} measurements, seeds {measured.summary.benchmark.seeds}"
     click.echo(f"{said}, spread of {len(measured.spread.numbers)} numbers" if measured.spread else said)
+
+
+def _keep_certificate(run_folder: Path, folder: Path) -> None:
+    """Keep the networks from which other machines can begin again, where the run's artifacts are still there."""
+    try:
+        plan = read_plan(run_folder)
+        certificate = keep_certificate(plan, folder)
+    except (MissingEnvironment, CorruptArtifact) as error:
+        click.echo(f"without a certificate for machines with other arithmetic: {error}", err=True)
+    else:
+        click.echo(f"certificate: {len(certificate.stages)} stages, {len(certificate.models)} networks")
 
 
 def _read_whole(folder: Path) -> Measured:

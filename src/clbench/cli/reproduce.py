@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 
 from clbench.bundle import read_bundle, rerun_plan
+from clbench.certificate import repeat
 from clbench.cli.arithmetic import say_arithmetic
 from clbench.cli.backend import backend_options
 from clbench.cli.bundle import rerun_words
@@ -22,8 +23,9 @@ from clbench.definitions.catalogue import Catalogue
 from clbench.errors import ClbenchError, MissingEnvironment
 from clbench.execute.backends import Backend
 from clbench.execute.run import Outcome
+from clbench.plan import Plan
 from clbench.provenance import environment
-from clbench.references import find_reference, named_references, read_measured
+from clbench.references import find_reference, keep_repeated, named_references, read_measured
 from clbench.report.reproduction import (
     junit,
     junit_of_all,
@@ -125,7 +127,7 @@ def _attempt(name: str, asked: Asked) -> Attempt:
     reference = asked.reference or find_reference(benchmark, places.suites)
     if reference is None:
         return Attempt(name, f"run, and no reference to hold it against ({folder / 'report.md'})", 0, complete=False)
-    return _held_against(name, folder, lambda: read_measured(reference), asked.margin)
+    return _compared(name, plan, folder, reference, asked)
 
 
 def _attempt_bundle(file: Path, asked: Asked) -> Attempt:
@@ -136,7 +138,7 @@ def _attempt_bundle(file: Path, asked: Asked) -> Attempt:
     folder = Path("reports") / f"{name}-reproduced"
     words = shlex.join(["clbench", "reproduce", "--from", str(file), *(["--trust"] if bundle.methods else [])])
     outcome, _ = run(plan, folder, asked.backend, Console(stderr=True), words, asked.trust)
-    return _failure(name, outcome) or _held_against(name, folder, lambda: bundle.measured, asked.margin)
+    return _failure(name, outcome) or _judged(name, folder, bundle.measured, asked.margin)
 
 
 def _failure(name: str, outcome: Outcome) -> Attempt | None:
@@ -145,9 +147,26 @@ def _failure(name: str, outcome: Outcome) -> Attempt | None:
     return Attempt(name, f"{len(outcome.failed)} jobs failed", outcome.exit_code) if outcome.exit_code else None
 
 
-def _held_against(name: str, folder: Path, reference: Callable[[], Measured], margin: float) -> Attempt:
+def _compared(name: str, plan: Plan, folder: Path, reference: Path, asked: Asked) -> Attempt:
+    """Compare a run with a reference; where bits can't be, compute the reference's certificate first."""
     try:
-        found = reproduction(read_measured(folder), reference(), margin)
+        theirs = read_measured(reference)
+        found = reproduction(read_measured(folder), theirs, asked.margin)
+        if found.mode == "statistical" and theirs.certificate is not None:
+            click.echo(f"{name}: bits can't be compared ({found.why}), so the certificate is computed", err=True)
+            console = Console(stderr=True)
+            outcome, repeated = repeat(plan, theirs.certificate, reference, folder, asked.backend, console)
+            if failed := _failure(name, outcome):
+                return failed
+            keep_repeated(folder, repeated)
+    except ClbenchError as error:
+        return Attempt(name, f"not judged: {str(error).splitlines()[0]}", error.exit_code)
+    return _judged(name, folder, theirs, asked.margin)
+
+
+def _judged(name: str, folder: Path, reference: Measured, margin: float) -> Attempt:
+    try:
+        found = reproduction(read_measured(folder), reference, margin)
     except ClbenchError as error:
         return Attempt(name, f"not judged: {str(error).splitlines()[0]}", error.exit_code)
     click.echo(f"\n{text(found)}")

@@ -37,7 +37,7 @@ def junit(found: Reproduction) -> str:
 
     Drifted and missing ones failed. One without a verdict was skipped, or is an error if nothing has a verdict.
     """
-    cases = [_test(one, found) for one in found.findings] or [_test_of_nothing(found)]
+    cases = [_test(one, found) for one in (*found.certificate, *found.findings)] or [_test_of_nothing(found)]
     counted = {"failures": "failure", "skipped": "skipped", "errors": "error"}
     counts = {name: str(sum(case.find(tag) is not None for case in cases)) for name, tag in counted.items()}
     name = f"{found.benchmark} v{found.version}"
@@ -109,7 +109,8 @@ def _head(found: Reproduction) -> str:
 def _judged(found: Reproduction) -> str:
     if found.mode == "exact":
         return f"{len(found.findings)} results under {_seeds(found)}"
-    return ", ".join(found.judged) or "nothing"
+    certificate = [f"the certificate's {len(found.certificate)} comparisons"] if found.certificate else []
+    return ", ".join([*certificate, *found.judged]) or "nothing"
 
 
 def _not_judged(found: Reproduction) -> str:
@@ -121,7 +122,8 @@ def _how(found: Reproduction) -> str:
     if found.mode == "exact":
         return "to the bit"
     known = f"the reference's spread of {found.spread_seeds} seeds" if found.spread_seeds else "these seeds"
-    return f"seed by seed under {_seeds(found)}, chance from {known}, false alarms at most {ALPHA:.0%}"
+    begun = "from the reference's networks, and " if found.certificate else ""
+    return f"{begun}seed by seed under {_seeds(found)}, chance from {known}, false alarms at most {ALPHA:.0%}"
 
 
 def _seeds(found: Reproduction) -> str:
@@ -132,7 +134,13 @@ def _seeds(found: Reproduction) -> str:
 
 def _shown(found: Reproduction) -> list[Finding]:
     """Of very many equal bits nothing is to be seen; the few end points are shown whatever came of them."""
-    return [one for one in found.findings if found.mode == "statistical" or one.verdict != "reproduced"]
+    if found.mode == "exact":
+        return _differing(found.findings)
+    return [*_differing(found.certificate), *found.findings]
+
+
+def _differing(findings: Sequence[Finding]) -> list[Finding]:
+    return [one for one in findings if one.verdict != "reproduced"]
 
 
 def _stand_out(found: Reproduction, form: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Whether a run reproduces a reference: to the bit where that can be asked, by paired seeds where it can't."""
+"""Whether a run reproduces a reference: to the bit where that can be asked, by certificate and seeds where not."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any, Literal
 from pydantic import computed_field
 
 from clbench.errors import ClbenchError
+from clbench.results.arrays import Difference, JobArrays, first_difference
+from clbench.results.certificate import Certificate, Repeated, check
 from clbench.results.description import Described, describe
 from clbench.results.endpoints import (
     SUITE,
@@ -32,6 +34,7 @@ from clbench.results.stat import Interval, Model
 Outcome = Literal["reproduced", "drifted", "missing", "not judged"]
 Key = tuple[object, ...]
 
+SAME = "same versions, same arithmetic"
 Group = tuple[str, str, str]
 Values = Mapping[Key, float | None]
 """What was measured, by everything that says what it is."""
@@ -45,6 +48,12 @@ class Measured:
     rows: tuple[Row, ...]
     spread: Spread | None = None
     """Of a reference: how far a run under another arithmetic lies from it."""
+    arrays: tuple[JobArrays, ...] = ()
+    """Digests of what each job made."""
+    certificate: Certificate | None = None
+    """Of a reference: the networks that it kept."""
+    repeated: Repeated | None = None
+    """Of a run: what came out of the reference's networks here."""
 
 
 class Finding(Model):
@@ -82,6 +91,10 @@ class Reproduction(Model):
     """The seeds that both have."""
     spread_seeds: int = 0
     """Of how many seeds the reference's paired spread is that chance is known from; 0 without one."""
+    first_difference: Difference | None = None
+    """Exact: the first array that is not the reference's, in the order in which they are made."""
+    certificate: tuple[Finding, ...] = ()
+    """Statistical: every stage begun, and every network predicted, at the reference's networks."""
     findings: tuple[Finding, ...]
     """Exact: by baseline in the reference's order, every task. Statistical: the primary end points; then what is
     missing."""
@@ -92,7 +105,7 @@ class Reproduction(Model):
     @property
     def counts(self) -> dict[str, int]:
         """How often each verdict was found."""
-        return Counter(finding.verdict for finding in self.findings)
+        return Counter(finding.verdict for finding in (*self.certificate, *self.findings))
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -123,7 +136,7 @@ def reproduction(
         run: the run.
         reference: what it should have come out as.
         margin: the fall that a reproduced number excludes in the statistical mode, above 0.
-        mode: left out, exact where both come from the same versions on the same type of processor.
+        mode: left out, exact where equal bits are promised, or where they came out all the same.
 
     Raises:
         ClbenchError: they are of different benchmarks or versions of one, whose numbers mean different things.
@@ -137,16 +150,25 @@ def reproduction(
     if reason := apart(mine, theirs):
         raise ClbenchError(f"run and reference don't belong together: {reason}")
     obstacle = not_exact(run.summary.provenance, reference.summary.provenance) or _no_common_seed(run, reference)
-    chosen: Literal["exact", "statistical"] = mode or ("statistical" if obstacle else "exact")
-    asked = "it was asked for" if mode else obstacle or "same versions, same type of processor"
-    exact = chosen == "exact"
-    found, description = ([*_exact(run, reference)], []) if exact else _statistical(run, reference, margin)
+    same = not mode and bool(obstacle) and _equal_in_spite(run, reference)
+    exact = mode == "exact" or (not mode and (not obstacle or same))
+    asked = "it was asked for" if mode else f"equal in spite of {obstacle}" if same else obstacle or SAME
+    first = None if obstacle or not exact else first_difference(run.arrays, reference.arrays)
+    found, description = (_exact(run, reference, first), []) if exact else _statistical(run, reference, margin)
     spread = None if exact else reference.spread
     return Reproduction(
-        benchmark=mine.name, version=mine.version, mode=chosen, why=asked, margin=margin,
+        benchmark=mine.name, version=mine.version, mode="exact" if exact else "statistical", why=asked, margin=margin,
         seeds=tuple(sorted(_seeds_of_both(run, reference))), spread_seeds=len(spread.seeds) if spread else 0,
+        first_difference=first, certificate=() if exact else tuple(_certified(run, reference)),
         findings=tuple(found), description=tuple(description),
     )  # fmt: skip
+
+
+def _equal_in_spite(run: Measured, reference: Measured) -> bool:
+    """Whether all numbers came out though nobody can ask for it."""
+    if not _seeds_of_both(run, reference):
+        return False
+    return all(one.verdict == "reproduced" for one in _exact(run, reference, None))
 
 
 def _because(mine: BenchmarkInfo, theirs: BenchmarkInfo) -> str:
@@ -159,12 +181,13 @@ def not_exact(run: Mapping[str, Any], reference: Mapping[str, Any]) -> str:
     here, there = run.get("libraries", {}), reference.get("libraries", {})
     if other := sorted(name for name in {*here, *there} if here.get(name) != there.get(name)):
         return f"other versions of {', '.join(other)}"
-    machines = run.get("machine", {}), reference.get("machine", {})
-    if machines[0].get("accelerators") or machines[1].get("accelerators"):
+    mine, theirs = (side.get("arithmetic", "unknown arithmetic") for side in (run, reference))
+    if "cuda" in mine or "cuda" in theirs:
         return "an accelerator does not give the same bits twice"
-    for part in ("processor", "instructions"):
-        if machines[0].get(part) != machines[1].get(part):
-            return f"another processor ({machines[0].get(part)} instead of {machines[1].get(part)})"
+    if mine != theirs:
+        return f"other arithmetic ({mine} instead of {theirs})"
+    if run.get("libc") != reference.get("libc"):
+        return f"another C library ({run.get('libc')} instead of {reference.get('libc')})"
     return ""
 
 
@@ -176,8 +199,27 @@ def _no_common_seed(run: Measured, reference: Measured) -> str:
     return "" if _seeds_of_both(run, reference) else "no seed in common"
 
 
-def _exact(run: Measured, reference: Measured) -> Iterable[Finding]:
-    """Every value under the seeds that both have, by baseline and task."""
+def _exact(run: Measured, reference: Measured, first: Difference | None) -> list[Finding]:
+    """Every value under the seeds that both have, by baseline and task; and the first array that differs."""
+    return [*_arrays(first), *_rows(run, reference)]
+
+
+def _arrays(first: Difference | None) -> Iterable[Finding]:
+    if first is not None:
+        reason = f"the first array that differs: {first.array} of {first.job}"
+        yield _finding(first.baseline or "preparation", "arrays", "drifted", reason)
+
+
+def _certified(run: Measured, reference: Measured) -> Iterable[Finding]:
+    """The certificate's comparisons, where this run has computed it."""
+    if run.repeated is None or reference.certificate is None:
+        return
+    for one in check(reference.certificate, run.repeated):
+        verdict: Outcome = "missing" if one.deviation is None else "reproduced" if one.passed else "drifted"
+        yield _finding(one.baseline, f"{one.job}: {one.what}", verdict, one.words)
+
+
+def _rows(run: Measured, reference: Measured) -> Iterable[Finding]:
     seeds = _seeds_of_both(run, reference)
     if not seeds:
         raise ClbenchError("run and reference have no seed in common; the exact mode compares value by value")
