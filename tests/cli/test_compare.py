@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from clbench.cli.reproduce import _exit_code, _held_against
 from clbench.report.write import write_report
 from clbench.results import write_rows
 from toy_runs import toy_run
@@ -86,6 +87,18 @@ def test_the_files_for_ci_say_the_same(call: Call, run: Run, reference: Path) ->
     suite = ElementTree.parse("found.xml").getroot()
     failed = [case.get("classname") for case in suite.iter("testcase") if case.find("failure") is not None]
     assert (suite.get("tests"), failed) == ("3", ["joint"])
+
+
+@pytest.mark.parametrize(
+    ("seeds", "falls", "code", "strict"),
+    [(SEEDS, {}, 0, 0), ((0, 1, 2), {"finetune": 0.08, "ewc": 0.08}, 0, 1), ((0,), {}, 1, 1)],
+    ids=["judged", "in part", "not at all"],
+)
+def test_reproduce_fails_what_was_judged_in_part_under_strict_and_what_was_not_always(
+    run: Run, seeds: Sequence[int], falls: Mapping[str, float], code: int, strict: int
+) -> None:
+    attempt = _held_against("toy", run("run", "c", seeds, falls), lambda: toy_run(SEEDS), 0.05)
+    assert [_exit_code([attempt], asked) for asked in (False, True)] == [code, strict]
 
 
 def test_a_reference_that_is_made_without_a_pair_has_no_spread_left(call: Call, run: Run, reference: Path) -> None:
