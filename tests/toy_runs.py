@@ -12,8 +12,8 @@ from clbench.results.reproduction import Measured
 TASKS = ("liver", "spleen", "kidney")
 CASES = ("a", "b", "c", "d")
 BASELINES = ("from-scratch", "joint", "finetune", "ewc")
-HERE = {"libraries": {"torch": "2.13.0"}, "machine": {"processor": "a", "instructions": "avx2", "accelerators": []}}
-THERE = {**HERE, "machine": {**HERE["machine"], "processor": "b"}}
+HERE = {"libraries": {"torch": "2.13.0"}, "arithmetic": "x86-64-v3", "libc": "glibc 2.36"}
+THERE = {**HERE, "arithmetic": "native: AuthenticAMD 25/17/1"}
 NOISE = 0.01
 
 

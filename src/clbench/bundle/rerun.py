@@ -98,7 +98,7 @@ def differences(bundle: Bundle, here: Mapping[str, Any]) -> list[Difference]:
 def expectation(bundle: Bundle, here: Mapping[str, Any]) -> str:
     """How the new numbers will be held against the bundle's, and why."""
     obstacle = not_exact(here, bundle.measured.summary.provenance)
-    return f"within a margin: {obstacle}" if obstacle else "to the bit: same versions, same arithmetic"
+    return f"by paired seeds: {obstacle}" if obstacle else "to the bit: same versions, same arithmetic"
 
 
 def _flat(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -181,7 +181,9 @@ def not_exact(run: Mapping[str, Any], reference: Mapping[str, Any]) -> str:
     here, there = run.get("libraries", {}), reference.get("libraries", {})
     if other := sorted(name for name in {*here, *there} if here.get(name) != there.get(name)):
         return f"other versions of {', '.join(other)}"
-    mine, theirs = (side.get("arithmetic", "unknown arithmetic") for side in (run, reference))
+    mine, theirs = (str(side.get("arithmetic", "")) for side in (run, reference))
+    if not mine or not theirs:
+        return f"the {'reference' if mine else 'run'} does not say which arithmetic it has"
     if "cuda" in mine or "cuda" in theirs:
         return "an accelerator does not give the same bits twice"
     if mine != theirs:

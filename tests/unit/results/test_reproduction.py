@@ -17,6 +17,8 @@ from clbench.errors import ClbenchError
 from clbench.references import keep, read_measured
 from clbench.report.reproduction import junit, markdown, outcome, text
 from clbench.results import BaselineInfo, BenchmarkInfo, Row, summarise
+from clbench.results.arrays import JobArrays, Trace
+from clbench.results.certificate import Certificate, KeptStage, Repeated
 from clbench.results.endpoints import samples
 from clbench.results.pairing import paired
 from clbench.results.reproduction import Measured, Reproduction, not_exact, reproduction
@@ -25,8 +27,8 @@ from toy_runs import toy_run
 
 TASKS = ("liver", "spleen")
 CASES = [f"case{number:02d}" for number in range(40)]
-HERE = {"libraries": {"torch": "2.13.0"}, "machine": {"processor": "a", "instructions": "avx2", "accelerators": []}}
-THERE = {**HERE, "machine": {**HERE["machine"], "processor": "b"}}
+HERE = {"libraries": {"torch": "2.13.0"}, "arithmetic": "x86-64-v3", "libc": "glibc 2.36"}
+THERE = {**HERE, "arithmetic": "native: AuthenticAMD 25/17/1"}
 
 
 def rows(seeds: Sequence[int], fall: float, version: int = 1) -> Iterator[Row]:
@@ -119,10 +121,11 @@ def test_the_json_of_a_comparison_says_what_came_of_it() -> None:
 @pytest.mark.parametrize(
     ("other", "why"),
     [
-        (THERE, "another processor"),
+        (THERE, "other arithmetic"),
         ({**HERE, "libraries": {"torch": "2.14.0"}}, "other versions of torch"),
-        ({**HERE, "machine": {**HERE["machine"], "accelerators": ["H100"]}}, "an accelerator"),
-        ({**HERE, "machine": {**HERE["machine"], "instructions": "avx512f"}}, "another processor"),
+        ({**HERE, "arithmetic": "cuda (9 jobs), x86-64-v3 (1 jobs)"}, "an accelerator"),
+        ({**HERE, "libc": "glibc 2.39"}, "another C library"),
+        ({"libraries": HERE["libraries"]}, "the run does not say which arithmetic"),
     ],
 )
 def test_bits_are_not_asked_for_where_they_can_not_be_equal(other: dict[str, object], why: str) -> None:
@@ -267,9 +270,44 @@ def test_equal_numbers_elsewhere_are_reproduced_although_they_show_no_chance() -
     run = toy_run((0, 1, 2))
     elsewhere = run.summary.model_copy(update={"provenance": ELSEWHERE})
     for reference in (toy_run((0, 1, 2)), PAIRED):
-        found = reproduction(Measured(elsewhere, run.rows), reference, 0.05)
+        found = reproduction(Measured(elsewhere, run.rows), reference, 0.05, "statistical")
         assert (found.mode, found.verdict, found.not_judged) == ("statistical", "reproduced", ())
+
         assert {one.difference for one in found.description} == {0.0}
+
+
+def test_bits_that_come_out_though_nobody_can_ask_for_them_are_reproduced() -> None:
+    run = toy_run((0,))
+    elsewhere = run.summary.model_copy(update={"provenance": ELSEWHERE})
+    found = reproduction(Measured(elsewhere, run.rows), run, 0.05)
+    assert (found.mode, found.verdict) == ("exact", "reproduced")
+    assert found.why.startswith("equal in spite of other arithmetic")
+
+
+def test_a_differing_array_is_drift_though_all_numbers_are_equal_and_is_named() -> None:
+    run = toy_run((0,))
+    kept = tuple(JobArrays(job=job, baseline="ewc", arrays={"w": "1", "b": "2"}) for job in ("stage 1", "stage 2"))
+    other = (kept[0], kept[1].model_copy(update={"arrays": {"w": "1", "b": "9"}}))
+    found = reproduction(replace(run, arrays=other), replace(run, arrays=kept), 0.05)
+    assert (found.verdict, found.findings[0].baseline) == ("drifted", "ewc")
+    assert found.findings[0].reason == "the first array that differs: b of stage 2"
+    assert "the first array that differs: b of stage 2" in text(found)
+
+
+def test_where_bits_can_not_be_compared_the_certificate_judges_one_seed() -> None:
+    run = toy_run((0,), "c")
+    elsewhere = run.summary.model_copy(update={"provenance": ELSEWHERE})
+    way = {str(look): tuple(map(float, range(64))) for look in (1, 6, 12)}
+    kept = KeptStage(job="ewc · stage 2", baseline="ewc", parent="01", trace=Trace(losses=(), moved=way))
+    reference = replace(toy_run((0,)), certificate=Certificate(stages=(kept,), models=()))
+    for apart, verdict in ((0.0, "reproduced"), (0.1, "drifted")):
+        moved = {look: tuple(value * (1 + apart) for value in values) for look, values in way.items()}
+        here = Repeated(arithmetic="native", traces={kept.job: Trace(losses=(), moved=moved)}, dice={})
+        found = reproduction(Measured(elsewhere, run.rows, repeated=here), reference, 0.05)
+        assert (found.mode, found.verdict, [one.verdict for one in found.certificate]) == (
+            "statistical", verdict, [verdict])  # fmt: skip
+        assert text(found).startswith(f"toy v1: {verdict}; judged: the certificate's 1 comparisons; not judged: ")
+        assert f'failures="{int(apart > 0)}"' in junit(found)
 
 
 def test_orders_of_a_seed_are_no_further_seeds() -> None:
