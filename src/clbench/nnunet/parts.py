@@ -14,6 +14,8 @@ from nnunetv2.utilities.label_handling.label_handling import LabelManager, deter
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
+from clbench.network.strided import make_portable
+
 
 class _TrainerParts(nnUNetTrainer):  # type: ignore[misc]
     """``nnUNetTrainer`` without its constructor, which would bind it to one dataset and write folders."""
@@ -69,12 +71,17 @@ class NnunetParts:
         return _TrainerParts(self.configuration, self.labels, self.device)
 
     def network(self) -> nn.Module:
-        """A freshly initialised network (He), with deep supervision and this task's segmentation layers."""
+        """A freshly initialised network (He), with deep supervision and this task's segmentation layers.
+
+        On a CPU its wide strided convolutions are ``StridedConv3d``, under the same names and with the same weights.
+        """
         channels = determine_num_input_channels(self.plans_manager, self.configuration, self.dataset_json)
         outputs = self.labels.num_segmentation_heads
         network: nn.Module = nnUNetTrainer.build_network_architecture(
             self.plans_manager, self.configuration, channels, outputs, True
         )
+        if self.device.type == "cpu":
+            make_portable(network)
         return network
 
     def loss(self, ignored: int | None = None) -> nn.Module:
