@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import clbench  # noqa: F401 before numpy and torch, so that tests compute as jobs do
 from command_line import Program, Undisturbed, undisturbed_run
 from machine import Unavailable, mounted
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 
 from clbench.definitions.models import Resolved, Transfer
@@ -41,12 +41,14 @@ class Collected:
         records: cost and evidence of every stage that is reported.
         missing: why a result is not there.
         monitored: what was measured within stages.
+        arithmetic: the arithmetic that each finished job had → how many had it.
     """
 
     rows: tuple[Row, ...]
     records: tuple[StageRecord, ...]
     missing: Mapping[Hole, str]
     monitored: tuple[Row, ...] = ()
+    arithmetic: Mapping[str, int] = field(default_factory=dict)
 
 
 def benchmark_info(resolved: Resolved) -> BenchmarkInfo:
@@ -107,7 +109,8 @@ def collect(plan: Plan, store: Store) -> Collected:
         monitored += _rows(plan, use, result.get("monitor", ()))
         records.append(_record(use, result, shared=counts[use.job] > 1))
     reasons = {hole: "; ".join(words) for hole, words in missing.items()}
-    return Collected(tuple(rows), tuple(records), reasons, tuple(monitored))
+    arithmetic = Counter(str(one.get("arithmetic", "")) for one in results.values() if not isinstance(one, str))
+    return Collected(tuple(rows), tuple(records), reasons, tuple(monitored), arithmetic)
 
 
 def _result(plan: Plan, job: Job, store: Store, before: Mapping[str, Json | str]) -> Json | str:

@@ -5,33 +5,38 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from clbench import __version__
+from clbench import ARITHMETIC, __version__
 from clbench.container import DIGEST, IMAGE
 from clbench.cores import available_cores
 from clbench.identity import PACKAGE, library_versions
 from clbench.plan import Plan, PrepareSpec
+from clbench.processor import Processor, processor
 from clbench.store import Store
 
 NO_DIGEST = "none: built here, in no registry"
 
 
-def provenance(plan: Plan, store: Store, command: str) -> dict[str, Any]:
+def provenance(
+    plan: Plan, store: Store, command: str, arithmetic: Mapping[str, int] | None = None
+) -> dict[str, Any]:
     """Everything a reader needs to trust or repeat a run.
 
     Args:
         plan: the plan that was carried out.
         store: where its results are.
         command: what repeats it.
+        arithmetic: the arithmetic of the finished jobs → their number.
     """
     starts = {job.start: f"sha256 {job.spec['start']}" for job in plan.jobs if job.start}
     return {
         "command": command,
         **environment(),
+        **({"arithmetic": _mixed(arithmetic)} if arithmetic else {}),
         "plan": _shared_plan(plan, store),
         "data": {plan.preparation.id: _plans_digest(store, plan.preparation.id)},
         **({"checkpoints": starts} if starts else {}),
@@ -47,8 +52,17 @@ def environment() -> dict[str, Any]:
         "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
         "libraries": library_versions(),
+        "libc": " ".join(filter(None, platform.libc_ver())),
+        "arithmetic": ARITHMETIC.name,
         "machine": machine(),
     }
+
+
+def _mixed(arithmetic: Mapping[str, int]) -> str:
+    """One name, or all of them with the number of jobs."""
+    if len(arithmetic) == 1:
+        return next(iter(arithmetic))
+    return ", ".join(f"{name} ({number} jobs)" for name, number in sorted(arithmetic.items()))
 
 
 def container() -> dict[str, dict[str, str]]:
@@ -74,10 +88,11 @@ def _git(folder: Path, *words: str) -> str | None:
 
 def machine() -> dict[str, Any]:
     """Processor and its instructions, cores this process may use, memory in GB, system, accelerators there are."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    memory, found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, processor()
     return {
-        "processor": _processor(),
-        "instructions": _instructions(),
+        "processor": found.name,
+        "processor_type": found.type,
+        "instructions": _instructions(found),
         "cores": available_cores(),
         "memory_gb": round(memory, 1),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -95,14 +110,6 @@ def accelerators() -> list[str]:
     return done.stdout.splitlines() if done.returncode == 0 else []
 
 
-def _processor() -> str:
-    if sys.platform.startswith("linux"):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
-
-
 def _shared_plan(plan: Plan, store: Store) -> dict[str, str]:
     """Whose plan all tasks share, and its digest, which every checkpoint and every stage's result carries too."""
     job = plan.preparation
@@ -111,13 +118,10 @@ def _shared_plan(plan: Plan, store: Store) -> dict[str, str]:
     return {"policy": words, "sha256": "not prepared" if result is None else result["plans"]}
 
 
-def _instructions() -> str:
-    """The sets of instructions that decide which kernels are chosen, and with them the last bits of every sum."""
-    if not sys.platform.startswith("linux"):
-        return platform.machine()
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    flags = next((line.split(":", 1)[1].split() for line in lines if line.startswith(("flags", "Features"))), [])
-    return " ".join(sorted(flag for flag in flags if flag.startswith(("avx", "amx", "fma", "sve", "asimd"))))
+def _instructions(found: Processor) -> str:
+    """The vector extensions, by which native arithmetic chooses its kernels."""
+    flags = (flag for flag in found.flags if flag.startswith(("avx", "amx", "fma", "sve", "asimd")))
+    return " ".join(sorted(flags)) or platform.machine()
 
 
 def _plans_digest(store: Store, job_id: str) -> str:

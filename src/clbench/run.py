@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from clbench.arithmetic import CUDA
 from clbench.collect import Collected, benchmark_info, collect
 from clbench.data.available import prepared_datasets, require
 from clbench.definitions.catalogue import Catalogue
@@ -19,13 +20,16 @@ from clbench.disk import make_folder, writing_to
 from clbench.drift.read import read_drift
 from clbench.errors import ClbenchError, CorruptArtifact
 from clbench.execute.backends import Backend
+from clbench.execute.gpus import usable_gpus
 from clbench.execute.lock import hold
 from clbench.execute.run import Outcome, carry_out
 from clbench.job import is_done, says_it_is_done
+from clbench.known_answer import planned_arithmetic
 from clbench.pictures.gallery import Gallery
 from clbench.pictures.page import page_pictures
 from clbench.plan import Plan
 from clbench.plan.expand import make_plan
+from clbench.plan.jobs import Arithmetics
 from clbench.plan.sealed import other_version, plan_bytes, read_plan_file
 from clbench.plan.trust import require_trusted
 from clbench.provenance import provenance
@@ -53,12 +57,14 @@ class Places:
         store: the folder that all benchmarks' jobs share.
         out: a run's folder; None for ``reports/<benchmark>``.
         data: where datasets lie; None for where the environment says.
+        cuda: whether stages are trained on a GPU; by default, whether this machine has one that torch can use.
     """
 
     suites: tuple[Path, ...] = ()
     store: Path = Path(os.environ.get("CLBENCH_STORE", ".clbench"))
     out: Path | None = None
     data: Path | None = None
+    cuda: bool = field(default_factory=lambda: bool(usable_gpus()))
 
     @property
     def datasets(self) -> DataPlaces:
@@ -97,7 +103,13 @@ class Places:
         """
         if ready:
             require(resolved.tasks.values(), self.datasets)
-        return make_plan(resolved, self.store, prepared_datasets(resolved.tasks.values(), self.datasets))
+        datasets = prepared_datasets(resolved.tasks.values(), self.datasets)
+        return make_plan(resolved, self.store, datasets, self.arithmetics(prove=ready))
+
+    def arithmetics(self, prove: bool) -> Arithmetics:
+        """The arithmetic of the jobs; what ``prove`` is, says ``planned_arithmetic``."""
+        name, _ = planned_arithmetic(self.store, prove)
+        return Arithmetics(name, CUDA if self.cuda else name)
 
     def run_folder(self, plan: Plan) -> Path:
         """The run's folder."""
@@ -184,7 +196,9 @@ def report(plan: Plan, folder: Path, command: str | None = None) -> Summary:
     )
     drift, maps = read_drift(folder, plan)
     summary = summary.model_copy(update={"drift": drift})
-    origin = provenance(plan, store, command) if command else _last_provenance(plan, folder, store)
+    origin = _last_provenance(plan, folder, store)
+    if command:
+        origin = provenance(plan, store, command, collected.arithmetic)
     with writing_to(folder):
         write_rows(folder / ROWS, collected.rows)
         _write_monitored(folder / MONITORED, collected.monitored)

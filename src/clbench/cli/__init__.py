@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 
 import click
 
 from clbench import __version__
+from clbench.arithmetic import problem
 
 COMMANDS = {
     "list": ("shows", "Name the benchmarks, tasks, baselines and methods."),
@@ -75,6 +77,9 @@ def main() -> None:
     """Run the command line; clbench's own errors end with their message and exit code."""
     from clbench.errors import ClbenchError
 
+    if wrong := problem(os.environ):
+        click.echo(f"error: {wrong}", err=True)
+        raise SystemExit(2)
     try:
         group.main(standalone_mode=True)
     except ClbenchError as error:

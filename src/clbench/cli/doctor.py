@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from clbench.cli.arithmetic import arithmetic_words
 from clbench.cli.options import data_option, json_option, store_option
 from clbench.definitions.places import DataPlaces
 from clbench.disk import make_folder, require_own, writing_to
@@ -60,6 +61,7 @@ def _checks(store: Path, data: Path | None) -> Iterator[Check]:
     found = machine()
     yield _versions()
     yield "machine", True, f"{found['processor']}, {found['cores']} cores, {found['memory_gb']} GB"
+    yield _attempt("arithmetic", lambda: "; ".join(arithmetic_words(store)))
     devices = found["accelerators"]
     yield _attempt("accelerator", lambda: _accelerator(devices))
     if devices:

@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 
 from clbench.bundle import read_bundle, rerun_plan
+from clbench.cli.arithmetic import say_arithmetic
 from clbench.cli.backend import backend_options
 from clbench.cli.bundle import rerun_words
 from clbench.cli.compare import junit_option, margin_option, markdown_option
@@ -93,7 +94,8 @@ def reproduce_command(
     """
     if reference and len(benchmarks) != 1:
         raise click.UsageError("--reference is of one benchmark; name that one alone")
-    asked = Asked(Places(suites, store, data=data), margin, reference, seeds, backend, trust)
+    asked = Asked(Places(suites, store, data=data, cuda=backend.cuda), margin, reference, seeds, backend, trust)
+    say_arithmetic(store)
     if bundle is not None:
         if benchmarks or everything or seeds or reference:
             raise click.UsageError("--from takes benchmark, seeds and reference from the bundle; name none beside it")

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from clbench.cli.arithmetic import say_arithmetic
 from clbench.cli.backend import backend_options
 from clbench.cli.options import (
     PATH,
@@ -53,10 +54,11 @@ def run_command(
 
     What is done is not done again; after a crash the same command goes on.
     """
-    places = Places(suites, store, out, data)
+    places = Places(suites, store, out, data, backend.cuda)
     plan = places.plan(benchmark, seeds, ready=True, trust=trust)
     folder = places.run_folder(plan)
     console = Console(stderr=True)
+    say_arithmetic(store)
     outcome, summary = run(plan, folder, backend, console, run_words(benchmark, suites, seeds, trust), trust)
     if outcome.interrupted is None:
         _print_report(summary, folder)

@@ -41,6 +41,11 @@ class Backend(ABC):
 
     @property
     @abstractmethod
+    def cuda(self) -> bool:
+        """Whether stages are trained on GPUs."""
+
+    @property
+    @abstractmethod
     def words(self) -> str:
         """On what, for people."""
 
@@ -84,6 +89,11 @@ class Local(Backend):
     def slots(self) -> int:
         """As many as are asked for, else one per GPU, else one per core."""
         return self.jobs or len(self.gpus) or available_cores()
+
+    @property
+    def cuda(self) -> bool:
+        """Where there are GPUs."""
+        return bool(self.gpus)
 
     @property
     def cores(self) -> int:

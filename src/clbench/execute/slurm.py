@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import os
 import re
 import shlex
 import shutil
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from clbench.arithmetic import NATIVE, VARIABLE
 from clbench.definitions.cluster import Share, SlurmProfile, read_slurm_profile
 from clbench.errors import MissingEnvironment
 from clbench.execute.backends import Backend, Needs
@@ -26,6 +28,11 @@ LATENCY = 60
 """Seconds that a shared file system may take to show on one machine what another has written."""
 MANY = 1000
 """Jobs side by side where nobody sets a bound: the cluster does."""
+
+
+def _arithmetic() -> list[str]:
+    """What tells a job, on any node, that native arithmetic was asked for; portable arithmetic is the default."""
+    return ["env", f"{VARIABLE}={NATIVE}"] if os.environ.get(VARIABLE) == NATIVE else []
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,11 @@ class Slurm(Backend):
         return self.jobs or MANY
 
     @property
+    def cuda(self) -> bool:
+        """Where the profile asks for GPUs."""
+        return bool(self.profile.stage.gpus)
+
+    @property
     def words(self) -> str:
         """The partition."""
         return f"Slurm{f' ({self.profile.partition})' if self.profile.partition else ''}, its queue not counted"
@@ -62,11 +74,10 @@ class Slurm(Backend):
         ]  # fmt: skip
 
     def command(self, plan_path: Path, module: str) -> list[str]:
-        """``clbench job``, in the profile's container if it names one."""
-        job = [sys.executable, "-m", "clbench"]
-        if self.profile.container:
-            job = [*shlex.split(self.profile.container), "clbench"]
-        return [*job, "job", str(plan_path.resolve())]
+        """``clbench job``, in the profile's container if it names one; neither may pass variables on."""
+        container = shlex.split(self.profile.container) if self.profile.container else []
+        program = ["clbench"] if container else [sys.executable, "-m", "clbench"]
+        return [*container, *_arithmetic(), *program, "job", str(plan_path.resolve())]
 
     def needs(self, plan: Plan) -> dict[str, Needs]:
         """What the profile says, with time by the plan's estimate."""

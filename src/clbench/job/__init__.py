@@ -15,6 +15,7 @@ from clbench.disk import last_straw, writing_to
 from clbench.errors import ClbenchError, CorruptArtifact
 from clbench.identity import package_files
 from clbench.job.stopping import heed
+from clbench.known_answer import arithmetic_here, require_arithmetic
 from clbench.plan import Job, Plan
 from clbench.plan.code import code_of
 from clbench.plan.sealed import read_plan_file
@@ -24,7 +25,7 @@ __all__ = ["is_done", "main", "preload", "says_it_is_done"]
 
 
 def preload() -> None:
-    """Import everything heavy, and digest the code that was imported, so that a fork starts at once."""
+    """Import everything heavy, check the arithmetic, and digest the code, so that a fork starts at once."""
     with _importing():
         import torch
 
@@ -32,6 +33,7 @@ def preload() -> None:
         import clbench.job.stage  # noqa: F401
 
     torch.set_num_threads(1)
+    arithmetic_here()
     for kind in ("prepare", "stage"):
         code_of(kind, str(package_files("methods/base.py")[0]))  # methods are read when a job loads them
 
@@ -109,6 +111,7 @@ def _do(plan: Plan, job: Job, store: Store) -> int:
             f"the source code that does {job.title!r} has changed since this run was planned; "
             f"start the run again, and it plans with the code as it is now"
         )
+    require_arithmetic(job.arithmetic)
     start = time.perf_counter()
     print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {job.title}", flush=True)
     _body(plan, job, store)

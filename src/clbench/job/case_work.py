@@ -22,6 +22,7 @@ from clbench.errors import CorruptArtifact, MissingEnvironment
 from clbench.job.cases import CaseWork, TaskWork
 from clbench.job.fingerprints import kept_or_made
 from clbench.job.prepared import preprocessed_in, reference_in
+from clbench.known_answer import arithmetic_here
 from clbench.nnunet.planning import CaseFingerprint, fingerprint_case
 from clbench.nnunet.preprocessing import ENDINGS, preprocess_case
 from clbench.nnunet.reading import UnusableCase, read_case
@@ -79,12 +80,13 @@ def look(task: TaskWork, case: CaseWork, folder: Path, kept: Path) -> Seen | Non
 
 
 def _content(task: TaskWork, case: CaseWork) -> Json:
-    """What a fingerprint depends on, but for the code: the files' bytes, their reader, the labels, the draw."""
+    """What a fingerprint depends on, but for the code: the files' bytes, their reader, labels, draw, arithmetic."""
     return {
         "files": [file_digest(file) for file in (*case.files.images, case.files.label)],
         "reader": [task.description.get("overwrite_image_reader_writer"), task.description["file_ending"]],
         "labels": [list(task.card.labels.items()), list(task.card.original_labels.items())],
         "draw": [task.intensities_from, task.samples],
+        "arithmetic": arithmetic_here(),
     }
 
 

@@ -13,6 +13,7 @@ from clbench.job.case_work import Seen, look, prepare_case
 from clbench.job.cases import CaseWork, TaskWork, work_of
 from clbench.job.pool import Pool, case_pool, each
 from clbench.job.progress import Progress
+from clbench.known_answer import arithmetic_here
 from clbench.nnunet.planning import Backbone, CaseFingerprint
 from clbench.nnunet.unification import Dataset, shared_plan
 from clbench.plan import Job, PrepareSpec
@@ -149,7 +150,8 @@ def _tuple(value: Any) -> Any:
 
 
 def _result(tasks: Sequence[TaskWork], path: Path, plans: Json) -> Json:
-    return {"tasks": {task.card.name: _entry(task, path) for task in tasks}, "plans": digest(plans)}
+    entries = {task.card.name: _entry(task, path) for task in tasks}
+    return {"tasks": entries, "plans": digest(plans), "arithmetic": arithmetic_here()}
 
 
 def _entry(task: TaskWork, path: Path) -> Json:

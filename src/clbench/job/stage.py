@@ -6,6 +6,7 @@ import time
 
 import torch
 
+from clbench.arithmetic import CUDA
 from clbench.errors import CorruptArtifact
 from clbench.job.evaluate import cases_to_evaluate, evaluate
 from clbench.job.memory import naming_memory
@@ -38,6 +39,7 @@ def run_stage(plan: Plan, job: Job, store: Store) -> Json:
     content = {
         "evaluation": job.evaluation, "measurements": measurements, "cost": cost, "evidence": trained["evidence"],
         "losses": trained["losses"], "plan": digest(trainee.prepared.plans),
+        "arithmetic": trained["arithmetic"],
     }  # fmt: skip
     content |= {"monitor": trained["monitor"]} if "monitor" in trained else {}
     return trainee.folder.finish("result", content, [*trained["files"], *kept_predictions(trainee.folder)])
@@ -45,7 +47,8 @@ def run_stage(plan: Plan, job: Job, store: Store) -> Json:
 
 def trainee_of(job: Job, store: Store) -> Trainee:
     """What a stage is made of, read from its row and the store."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    cuda = job.arithmetic in ("", CUDA) and torch.cuda.is_available()
+    device = torch.device("cuda" if cuda else "cpu")
     parent = store.job(job.parents[1]) if len(job.parents) > 1 else None
     prepared = Prepared(store.job(job.parents[0]))
     spec, folder = StageSpec.model_validate(job.spec), store.job(job.id)

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import torch
 
+from clbench.arithmetic import CUDA
 from clbench.errors import CorruptArtifact
 from clbench.job.assembly import assemble
 from clbench.job.memory import naming_memory
@@ -17,6 +18,7 @@ from clbench.job.monitor import Monitor
 from clbench.job.progress import Progress
 from clbench.job.selection import Selection
 from clbench.job.trainee import Trainee
+from clbench.known_answer import arithmetic_here
 from clbench.methods.base import Method
 from clbench.network.heads import copied
 from clbench.network.own import OwnWeights
@@ -119,7 +121,13 @@ def _account(trainee: Trainee, stage: Stage, method: Method, library: CaseLibrar
             "numbers": numbers,
         },
         "losses": stage.losses,
+        "arithmetic": _arithmetic(trainee.device),
     }
+
+
+def _arithmetic(device: torch.device) -> str:
+    """Whose bits the weights have."""
+    return f"{CUDA}: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else arithmetic_here()
 
 
 def plain_state(trainee: Trainee, stage: Stage, selection: Selection) -> dict[str, Any]:

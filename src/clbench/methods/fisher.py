@@ -72,7 +72,7 @@ def enumerated_gradients(logits: torch.Tensor, parameters: Parameters, voxels: i
     log_p = _by_voxel(logits)
     chosen = torch.randperm(len(log_p))[:voxels]
     weighted = (
-        value * value.detach().exp().sqrt() for voxel in log_p[chosen.to(log_p.device)] for value in voxel
+        value * (value.detach() / 2).exp() for voxel in log_p[chosen.to(log_p.device)] for value in voxel
     )  # (sqrt(p) d log p)^2 = p (d log p)^2
     return _sum_of_squares(weighted, parameters, len(log_p) / len(chosen))
 

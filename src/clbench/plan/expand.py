@@ -12,24 +12,28 @@ from clbench.definitions.models import Resolved, Variant
 from clbench.definitions.protocols import Schedule, tuned
 from clbench.definitions.sections import NewHead
 from clbench.plan.cases import known_cases
-from clbench.plan.jobs import Jobs
+from clbench.plan.jobs import Arithmetics, Jobs
 from clbench.plan.records import Plan, StageSpec, Use
 from clbench.store import file_digest
 
 
-def make_plan(resolved: Resolved, store: Path, datasets: Mapping[str, RawDataset] | None = None) -> Plan:
+def make_plan(
+    resolved: Resolved, store: Path, datasets: Mapping[str, RawDataset] | None = None,
+    arithmetic: Arithmetics | None = None,
+) -> Plan:  # fmt: skip
     """Expand a resolved definition into jobs; equal work becomes one job, whoever asks for it.
 
     Args:
         resolved: the definition.
         store: the folder of the jobs' artifacts.
         datasets: the raw data of tasks that are not embedded, of those that are there.
+        arithmetic: of the jobs; that of this process if None.
 
     Raises:
         DefinitionError: the datasets do not have the cases that the definition asks for.
         MissingEnvironment: how many cases a task has can't be known without its data.
     """
-    planner = _Planner(resolved, datasets or {})
+    planner = _Planner(resolved, datasets or {}, arithmetic or Arithmetics())
     for seed in resolved.benchmark.seeds:
         planner.add_seed(seed)
     jobs, uses = tuple(planner.jobs.by_id.values()), tuple(planner.uses)
@@ -39,10 +43,12 @@ def make_plan(resolved: Resolved, store: Path, datasets: Mapping[str, RawDataset
 class _Planner:
     """Walks through the protocols of a definition."""
 
-    def __init__(self, resolved: Resolved, datasets: Mapping[str, RawDataset]) -> None:
+    def __init__(
+        self, resolved: Resolved, datasets: Mapping[str, RawDataset], arithmetic: Arithmetics
+    ) -> None:
         self.resolved, self.benchmark = resolved, resolved.benchmark
         self.cases = known_cases(resolved, datasets)
-        self.jobs = Jobs(resolved, self.cases, datasets)
+        self.jobs = Jobs(resolved, self.cases, datasets, arithmetic)
         self.uses: list[Use] = []
         self.digests = {name: file_digest(file) for name, file in resolved.files.checkpoints.items()}
 

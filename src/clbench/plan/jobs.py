@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clbench import ARITHMETIC
 from clbench.data.anatomy import anatomy_file, expected_sha256
 from clbench.data.dataset import RawDataset
 from clbench.definitions.models import Resolved
@@ -16,6 +18,21 @@ from clbench.plan.code import code_of, evaluation_code, prepare_code, training_c
 from clbench.plan.policy import plan_policy
 from clbench.plan.records import Asked, Job, PrepareSpec, StageSpec
 from clbench.store import digest
+
+
+@dataclass(frozen=True)
+class Arithmetics:
+    """The arithmetic of a plan's jobs; it is part of their ids.
+
+    Attributes:
+        prepare: of the preparation, which is computed on the CPU: ``x86-64-v3``, or ``native:`` and the type of
+            processor.
+        stages: of the stages: the same, or ``cuda``.
+    """
+
+    prepare: str = ARITHMETIC.name
+    stages: str = ARITHMETIC.name
+
 
 SLOWER = {"gpm": 1.2, "lwf": 1.3, "mib": 1.3, "pseudo_labels": 1.4, "der": 1.7, "plop": 1.9, "agem": 2.0}
 """A step's cost beside fine-tuning's, where a method's is more (docs/performance.md)."""
@@ -30,18 +47,20 @@ class Jobs:
     """
 
     def __init__(
-        self, resolved: Resolved, cases: Mapping[str, KnownCases], datasets: Mapping[str, RawDataset]
-    ) -> None:
+        self, resolved: Resolved, cases: Mapping[str, KnownCases], datasets: Mapping[str, RawDataset],
+        arithmetic: Arithmetics,
+    ) -> None:  # fmt: skip
         """Begin with the preparation.
 
         Args:
             resolved: the definition.
             cases: the cases of every task.
             datasets: the raw data of tasks that are not embedded, of those that are there.
+            arithmetic: of preparation and stages.
         """
         self.by_id: dict[str, Job] = {}
         self._resolved, self._benchmark = resolved, resolved.benchmark
-        self._cases = cases
+        self._cases, self._arithmetic = cases, arithmetic
         self._versions = library_versions()
         self.prepare = self._add_prepare(datasets)
 
@@ -59,6 +78,7 @@ class Jobs:
         self.by_id[job_id] = Job(
             id=job_id, kind="stage", parents=parents, title=known.title if known else _title(spec, who),
             seconds=self._seconds(spec, everything), spec=spec.model_dump(mode="json"),
+            arithmetic=self._arithmetic.stages,
             code=code_of("stage", str(file)), method_file=str(file), evaluate=everything,
             start=str(start or ""), evaluate_with=self._benchmark.evaluate_with, asked=beyond,
             evaluation=digest([everything, self._benchmark.evaluate_with, evaluation_code(), *_more(beyond)])[:12],
@@ -68,7 +88,7 @@ class Jobs:
     def _stage_id(self, spec: StageSpec, parents: tuple[str, ...], method_file: Path) -> str:
         content = {
             "spec": spec.identity, "parents": parents, "libraries": self._versions,
-            "code": training_code(method_file),
+            "code": training_code(method_file), "arithmetic": self._arithmetic.stages,
         }  # fmt: skip
         name = "-".join((f"stage{spec.stage}", _whole(spec) or spec.tasks[0], spec.method))
         return f"{name}-s{spec.seed}-{digest(content)[:12]}"
@@ -93,13 +113,14 @@ class Jobs:
         content = {
             "spec": spec.identity, "libraries": self._versions, "code": prepare_code(),
             "anatomy": expected_sha256(anatomy_file()) if _embedded(spec) else "",
+            "arithmetic": self._arithmetic.prepare,
         }  # fmt: skip
         cases = sum(known.train + known.val for known in self._cases.values())
         job_id = f"prepare-{len(spec.tasks)}tasks-{digest(content)[:12]}"
         title = f"prepare · {len(spec.tasks)} tasks, {cases} cases"
         self.by_id[job_id] = Job(
             id=job_id, kind="prepare", parents=(), title=title, seconds=4 + 0.15 * cases,
-            spec=spec.model_dump(mode="json"), code=prepare_code(),
+            spec=spec.model_dump(mode="json"), code=prepare_code(), arithmetic=self._arithmetic.prepare,
         )  # fmt: skip
         return job_id
 

@@ -181,6 +181,8 @@ class Job(_Record):
     """Rough estimate on one CPU core, to order and to foretell."""
     spec: dict[str, Any]
     """A ``PrepareSpec`` or ``StageSpec``."""
+    arithmetic: str = ""
+    """``x86-64-v3``, ``native:`` and the type of processor, or ``cuda``: whose bits the result has."""
     code: str = ""
     """Digest of the source code that does it, so that code changed since is noticed."""
     method_file: str = ""
