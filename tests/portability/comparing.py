@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from clbench.processor import processor
 from portability.digests import differences
+from portability.emulator import VENDORS
 from portability.runs import Run
 
 ARRAYS = (".pth:", ".b2nd:", ".npz:", ".nii:", ".nii.gz:")
+
+
+def assert_emulation_gives_the_same_bits(native: Run, emulated: Run) -> str:
+    """As ``assert_same_bits``, and see that the emulated processor was the one that was asked for."""
+    assert emulated.vendor == VENDORS[emulated.folder.name]
+    assert native.vendor == processor().type.split()[0]
+    return f"{emulated.folder.name} ({emulated.vendor}) and {native.vendor}: {assert_same_bits(native, emulated)}"
 
 
 def assert_same_bits(one: Run, other: Run) -> str:

@@ -11,16 +11,20 @@ from clbench.processor import processor
 from machine import Unavailable, install
 
 PROGRAM = "qemu-x86_64"
+VENDORS = {"Haswell": "GenuineIntel", "Dhyana": "HygonGenuine", "EPYC": "AuthenticAMD"}
+"""Models of processors with AVX2 and without AVX-512 → their vendor as CPUID tells it."""
+INTEL, HYGON = ("Haswell",), ("Dhyana", "EPYC")
+"""A model, and what stands in for one that this QEMU lacks."""
 
 
-def emulating(*models: str) -> tuple[str, ...]:
-    """The command that carries out the words behind it on the first of the processors that there is.
+def emulating(models: tuple[str, ...]) -> tuple[str, ...]:
+    """The command that carries out the words behind it on the first of the models that there is, its last word.
 
     Args:
         models: their names as ``qemu-x86_64 -cpu help`` lists them.
 
     Raises:
-        Unavailable: no QEMU, none of the processors, or nothing to compare an emulated processor with.
+        Unavailable: no QEMU, none of the models, or nothing to compare an emulated processor with.
     """
     _require_portable()
     if shutil.which(PROGRAM) is None:
@@ -29,7 +33,7 @@ def emulating(*models: str) -> tuple[str, ...]:
     for model in models:
         if model in known:
             return (PROGRAM, "-cpu", model)
-    raise Unavailable(f"{PROGRAM} knows none of the processors {', '.join(models)}")
+    raise Unavailable(f"{PROGRAM} knows none of the models {', '.join(models)}")
 
 
 def _known() -> frozenset[str]:

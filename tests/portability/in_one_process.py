@@ -13,11 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cpuinfo.cpuinfo import CPUID  # type: ignore[import-untyped]
+
 from clbench.job import main, preload
 from clbench.plan import Job, Plan
 from clbench.plan.sealed import read_plan_file
 from clbench.store import Store
 
+VENDOR = "processor of "
+"""Precedes the vendor, as the instruction CPUID tells it; ``/proc/cpuinfo`` is the host's under QEMU too."""
 UNIT = "CPU s"
 """Follows the number of seconds in what is printed of a job."""
 
@@ -52,6 +56,7 @@ def _own_output() -> Iterator[None]:
 
 
 if __name__ == "__main__":
+    print(f"{VENDOR}{CPUID().get_vendor_id()}", flush=True)
     preload()
     print(f"{time.process_time():6.1f} {UNIT}  imports", flush=True)
     for name in sys.argv[1:]:

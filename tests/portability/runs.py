@@ -18,7 +18,7 @@ from clbench.store import Json, Store, read_sealed
 from command_line import Program
 from machine import clean_environment
 from portability.digests import Digests, digests_of, fingerprints_of
-from portability.in_one_process import UNIT
+from portability.in_one_process import UNIT, VENDOR
 
 HERE = Path(__file__).parent
 OUTPUT = "output.txt"
@@ -51,11 +51,16 @@ class Run:
 
     @cached_property
     def output(self) -> str:
-        """The CPU seconds of each job. Waits for the end, and fails if a job failed."""
+        """The processor's vendor, and the CPU seconds of each job. Waits for the end; fails if a job failed."""
         code = self.process.wait(PATIENCE)
         said = (self.folder / OUTPUT).read_text()
         assert code == 0, f"{self.folder.name}: {said[-5000:]}"
-        return "".join(line for line in said.splitlines(keepends=True) if UNIT in line)
+        return "".join(line for line in said.splitlines(keepends=True) if UNIT in line or line.startswith(VENDOR))
+
+    @property
+    def vendor(self) -> str:
+        """Of the processor that did the jobs."""
+        return self.output.splitlines()[0].removeprefix(VENDOR)
 
     @property
     def plans(self) -> dict[str, Plan]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clbench.arithmetic import NATIVE, SETTINGS, VARIABLE
-from portability.comparing import assert_alive, assert_same_bits
+from portability.comparing import assert_alive, assert_emulation_gives_the_same_bits
 from portability.digests import differences
 from portability.runs import Run, start
 
@@ -32,4 +32,4 @@ def test_without_mkls_variable_the_bits_are_others(short_native: Run, tmp_path: 
 def test_an_emulated_processor_gives_the_same_bits(
     short_native: Run, short_emulated: Run, measured: dict[str, str]
 ) -> None:
-    measured["short"] = assert_same_bits(short_native, short_emulated)
+    measured["compared"] = assert_emulation_gives_the_same_bits(short_native, short_emulated)
