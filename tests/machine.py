@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from clbench.arithmetic import SETTINGS
+
 
 class Unavailable(Exception):
     """Something can't be had here; says why."""
@@ -74,7 +76,7 @@ def mounted(folder: Path, *words: object) -> Iterator[Path]:
 
 def clean_environment() -> dict[str, str]:
     """This environment without settings of clbench's, and without what tests side by side are told of threads."""
-    own = ("CLBENCH_", "OMP_NUM_THREADS")
+    own = ("CLBENCH_", "OMP_NUM_THREADS", *SETTINGS)
     return {name: value for name, value in os.environ.items() if not name.startswith(own)}
 
 

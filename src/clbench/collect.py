@@ -12,6 +12,7 @@ from clbench.definitions.protocols import tuned
 from clbench.errors import CorruptArtifact
 from clbench.execute.watch import last_lines
 from clbench.plan import Job, Plan, Use
+from clbench.results.arrays import JobArrays
 from clbench.results.records import BaselineInfo, BenchmarkInfo, Hole, StageRecord
 from clbench.results.rows import Row
 from clbench.store import Json, Store
@@ -42,6 +43,7 @@ class Collected:
         missing: why a result is not there.
         monitored: what was measured within stages.
         arithmetic: the arithmetic that each finished job had → how many had it.
+        arrays: digests of what each finished job made, in the plan's order.
     """
 
     rows: tuple[Row, ...]
@@ -49,6 +51,7 @@ class Collected:
     missing: Mapping[Hole, str]
     monitored: tuple[Row, ...] = ()
     arithmetic: Mapping[str, int] = field(default_factory=dict)
+    arrays: tuple[JobArrays, ...] = ()
 
 
 def benchmark_info(resolved: Resolved) -> BenchmarkInfo:
@@ -109,8 +112,25 @@ def collect(plan: Plan, store: Store) -> Collected:
         monitored += _rows(plan, use, result.get("monitor", ()))
         records.append(_record(use, result, shared=counts[use.job] > 1))
     reasons = {hole: "; ".join(words) for hole, words in missing.items()}
-    arithmetic = Counter(str(one.get("arithmetic", "")) for one in results.values() if not isinstance(one, str))
-    return Collected(tuple(rows), tuple(records), reasons, tuple(monitored), arithmetic)
+    finished = {id: one for id, one in results.items() if not isinstance(one, str)}
+    arithmetic = Counter(str(one.get("arithmetic", "")) for one in finished.values())
+    return Collected(tuple(rows), tuple(records), reasons, tuple(monitored), arithmetic, _arrays(plan, finished))
+
+
+def _arrays(plan: Plan, results: Mapping[str, Json]) -> tuple[JobArrays, ...]:
+    """What each finished job made; of a preparation, the preprocessed cases' files."""
+    users = {use.job: use.baseline for use in reversed(plan.uses)}
+    return tuple(
+        JobArrays(
+            job=job.title, baseline=users.get(job.id, ""), trace=results[job.id].get("trace"),
+            arrays=results[job.id].get("arrays") or _preprocessed(results[job.id]["files"]),
+        )
+        for job in plan.jobs if job.id in results
+    )  # fmt: skip
+
+
+def _preprocessed(files: Json) -> dict[str, str]:
+    return {name: entry["sha256"][:16] for name, entry in files.items() if name.endswith(".b2nd")}
 
 
 def _result(plan: Plan, job: Job, store: Store, before: Mapping[str, Json | str]) -> Json | str:

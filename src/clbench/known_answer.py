@@ -58,8 +58,8 @@ def require_arithmetic(planned: str) -> None:
     late = f"; {' and '.join(ARITHMETIC.late)} had been imported before clbench" if ARITHMETIC.late else ""
     why = ARITHMETIC.reason or f"{processor().name} does not compute the known answer{late}"
     raise MissingEnvironment(
-        f"the run was planned with portable arithmetic ({PORTABLE}), and this job's process computes otherwise: {why}; run "
-        f"it on a node with AVX2 and FMA, or plan with {VARIABLE}={NATIVE}"
+        f"the run was planned with portable arithmetic ({PORTABLE}), and this job's process has another: {why}; "
+        f"run it on a node with AVX2 and FMA, or plan with {VARIABLE}={NATIVE}"
     )
 
 

@@ -33,9 +33,10 @@ from clbench.plan.jobs import Arithmetics
 from clbench.plan.sealed import other_version, plan_bytes, read_plan_file
 from clbench.plan.trust import require_trusted
 from clbench.provenance import provenance
-from clbench.references import seal
+from clbench.references import ARRAYS, seal
 from clbench.report.page.write import write_page
 from clbench.report.write import SUMMARY, read_summary, write_report
+from clbench.results.arrays import to_bytes
 from clbench.results.model import Summary
 from clbench.results.parquet import write_parquet
 from clbench.results.rows import Row, write_rows
@@ -203,6 +204,7 @@ def report(plan: Plan, folder: Path, command: str | None = None) -> Summary:
         write_rows(folder / ROWS, collected.rows)
         _write_monitored(folder / MONITORED, collected.monitored)
         write_parquet(folder / PARQUET, collected.rows)
+        write_atomic(folder / ARRAYS, to_bytes(collected.arrays))
         whole = write_report(folder, summary, origin)
         seal(folder)
         write_page(folder, whole, collected.rows, page_pictures(_gallery(plan, store, collected)), maps)

@@ -119,7 +119,7 @@ def test_status_and_plan_look_whether_a_result_is_there_and_leave_its_bytes_to_a
     store = replay.parent.parent
     planning = ("plan", "small", "--suite", undisturbed.suite, "--store", store)
     (replay / "model" / "fold_0" / "checkpoint_final.pth").write_bytes(b"damaged")
-    (next(store.glob("jobs/prepare-*")) / "plans.json").write_bytes(b"damaged")
+    next(store.glob("jobs/prepare-*/plans.json")).write_bytes(b"damaged")
 
     assert call("status", run)[:2] == (0, "10 of 10 jobs done\n")
     assert "10 cached, 0 to do" in call(*planning)[1]

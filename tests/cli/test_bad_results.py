@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,16 +108,55 @@ def test_a_summary_with_rows_of_another_benchmark_is_refused(call: Call, run: Ca
     assert "rows of version 2 in a report of toy v1" in err
 
 
-def test_with_one_case_there_is_a_page_without_intervals_and_no_verdict_on_other_machines(
+def test_with_one_case_there_is_a_page_without_intervals_and_a_verdict_by_seeds(
     call: Call, run: Callable[..., Path]
 ) -> None:
+    """The same case on both sides is paired; chance lies between seeds."""
     folder = run("one", cases=1)
     write_page(folder, read_summary(folder / "summary.json"), list(rows(1, (0, 1, 2), 1)))
     assert "± 0.010" in (folder / "report.html").read_text("utf-8")
     code, out, _ = call("compare", "one", run("reference", cases=1), "--mode", "statistical")
     assert code == 0
-    assert "run and reference share fewer than two cases of liver" in out
-    assert "reproduced" not in out
+    assert out.startswith("toy v1: reproduced; judged: suite mean ACC; ")
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_too_few_seeds_for_a_verdict_are_a_failure_and_the_first_line_says_that_nothing_was_judged(
+    call: Call, run: Callable[..., Path], seeds: Sequence[int]
+) -> None:
+    run("run", seeds=seeds)
+    run("reference")
+    code, out, _ = call("compare", "run", "reference", "--mode", "statistical")
+    assert code == 1
+    assert out.splitlines()[0].startswith("toy v1: not judged; judged: nothing; not judged: suite mean ACC, ")
+
+
+def test_numbers_of_other_cases_have_nothing_in_common(call: Call, run: Callable[..., Path]) -> None:
+    found = [replace(row, case=f"other {row.case}") for row in rows(1, (0, 1, 2), 4)]
+    write_rows(run("run") / "rows.csv", found)
+    run("reference")
+    code, out, _ = call("compare", "run", "reference", "--mode", "statistical")
+    assert code == 1
+    assert "toy v1: missing" in out
+    assert "the run lacks it under seed 0, 1, 2" in out
+
+
+def test_a_pair_of_the_same_numbers_is_refused_and_no_reference_is_written(
+    call: Call, run: Callable[..., Path]
+) -> None:
+    run("run")
+    run("other")
+    code, _, err = call("reference", "run", "--paired", "other", "--out", "kept")
+    assert code == 2
+    assert "both runs have the same numbers" in err
+    assert not Path("kept").exists()
+
+
+def test_a_pair_that_is_not_there_is_named(call: Call, run: Callable[..., Path]) -> None:
+    run("run")
+    code, _, err = call("reference", "run", "--paired", "nowhere", "--out", "kept")
+    assert code == 4
+    assert "nowhere: no summary.json in it" in err
 
 
 def test_the_passport_of_a_run_needs_no_file_beside_it_and_takes_none(call: Call, run: Callable[..., Path]) -> None:

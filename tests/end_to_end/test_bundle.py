@@ -58,5 +58,6 @@ def test_what_differs_is_said_before_the_run_and_other_numbers_are_found(
     said = repeat(**{"summary.json": old})
     before = said.out.partition("compared ")[0]
     assert "torch      0.9-" in before
-    assert "held against the bundle's within a margin: other versions of torch" in before
-    assert "small  inconclusive" in said.out, "one seed"
+    assert "held against the bundle's by paired seeds: other versions of torch" in before
+    assert "small  not judged: 3 seeds in common are needed" in said.out
+    assert said.code == 1

@@ -27,6 +27,7 @@ def reference(undisturbed: Any, tmp_path: Path) -> Path:
 def test_an_unchanged_run_reproduces_its_reference_to_the_bit(undisturbed: Any, reference: Path) -> None:
     said = undisturbed.program_in(reference.parent)("compare", undisturbed.folder, reference)
     assert said.code == 0, said.err
+    assert said.out.splitlines()[0].endswith("; not judged: nothing")
     assert "to the bit" in said.out
     assert "drifted" not in said.out
 

@@ -98,11 +98,11 @@ def differences(bundle: Bundle, here: Mapping[str, Any]) -> list[Difference]:
 def expectation(bundle: Bundle, here: Mapping[str, Any]) -> str:
     """How the new numbers will be held against the bundle's, and why."""
     obstacle = not_exact(here, bundle.measured.summary.provenance)
-    return f"within a margin: {obstacle}" if obstacle else "to the bit: same versions, same type of processor"
+    return f"by paired seeds: {obstacle}" if obstacle else "to the bit: same versions, same arithmetic"
 
 
 def _flat(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name in ("clbench", "revision", "python"):
+    for name in ("clbench", "revision", "python", "libc", "arithmetic"):
         yield name, str(provenance.get(name, ABSENT))
     for part in ("libraries", "machine"):
         for name, value in dict(provenance.get(part, {})).items():

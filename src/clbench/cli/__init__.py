@@ -29,7 +29,7 @@ COMMANDS = {
     "report": ("runs", "Write a run's tables again and print them."),
     "pictures": ("pictures", "Draw cases with what each baseline predicts after every stage."),
     "drift": ("drift", "Measure how far each task's representations drift while later ones are learnt."),
-    "compare": ("compare", "Hold a run against a reference: reproduced, drifted, inconclusive or missing."),
+    "compare": ("compare", "Compare a run with a reference: reproduced, drifted, missing or not judged."),
     "reproduce": ("reproduce", "Run benchmarks, or what a bundle holds, and hold each against its reference."),
     "bundle": ("bundle", "Pack a run into one file from which others repeat it."),
     "reference": ("compare", "Keep what a run measured as a reference."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -30,8 +31,9 @@ def arithmetic_words(store: Path) -> Iterator[str]:
         yield f"replaced for this: {', '.join(ARITHMETIC.replaced)} ({VARIABLE}={NATIVE} keeps them)"
 
 
+@cache
 def say_arithmetic(store: Path) -> None:
-    """Tell of arithmetic that is not simply portable."""
+    """Tell once of arithmetic that is not simply portable."""
     first, *others = arithmetic_words(store)
     for line in ([] if first.startswith(PORTABLE) else [first]) + others:
         click.echo(f"arithmetic: {line}", err=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 
 from clbench.bundle import read_bundle, rerun_plan
+from clbench.certificate import repeat
 from clbench.cli.arithmetic import say_arithmetic
 from clbench.cli.backend import backend_options
 from clbench.cli.bundle import rerun_words
@@ -22,14 +23,16 @@ from clbench.definitions.catalogue import Catalogue
 from clbench.errors import ClbenchError, MissingEnvironment
 from clbench.execute.backends import Backend
 from clbench.execute.run import Outcome
+from clbench.plan import Plan
 from clbench.provenance import environment
-from clbench.references import find_reference, named_references, read_measured
+from clbench.references import find_reference, keep_repeated, named_references, read_measured
 from clbench.report.reproduction import (
     junit,
     junit_of_all,
     markdown,
     not_judged_junit,
     not_judged_markdown,
+    outcome,
     text,
 )
 from clbench.results.reproduction import Measured, Reproduction, reproduction
@@ -95,7 +98,6 @@ def reproduce_command(
     if reference and len(benchmarks) != 1:
         raise click.UsageError("--reference is of one benchmark; name that one alone")
     asked = Asked(Places(suites, store, data=data, cuda=backend.cuda), margin, reference, seeds, backend, trust)
-    say_arithmetic(store)
     if bundle is not None:
         if benchmarks or everything or seeds or reference:
             raise click.UsageError("--from takes benchmark, seeds and reference from the bundle; name none beside it")
@@ -116,6 +118,7 @@ def _attempt(name: str, asked: Asked) -> Attempt:
     except MissingEnvironment as error:
         return Attempt(name, f"not run: {str(error).splitlines()[0]}", error.exit_code, complete=False)
     assert plan.resolved is not None
+    say_arithmetic(places.store)
     folder, benchmark = places.run_folder(plan), plan.resolved.benchmark.name
     words = run_words(name, places.suites, asked.seeds, asked.trust)
     outcome, _ = run(plan, folder, asked.backend, Console(stderr=True), words, asked.trust)
@@ -124,18 +127,19 @@ def _attempt(name: str, asked: Asked) -> Attempt:
     reference = asked.reference or find_reference(benchmark, places.suites)
     if reference is None:
         return Attempt(name, f"run, and no reference to hold it against ({folder / 'report.md'})", 0, complete=False)
-    return _held_against(name, folder, lambda: read_measured(reference), asked.margin)
+    return _compared(name, plan, folder, reference, asked)
 
 
 def _attempt_bundle(file: Path, asked: Asked) -> Attempt:
     bundle = read_bundle(file)
     name, here = bundle.header.benchmark, environment()
     plan = rerun_plan(bundle, asked.places, asked.trust)
+    say_arithmetic(asked.places.store)
     click.echo(rerun_words(bundle, plan, here))
     folder = Path("reports") / f"{name}-reproduced"
     words = shlex.join(["clbench", "reproduce", "--from", str(file), *(["--trust"] if bundle.methods else [])])
     outcome, _ = run(plan, folder, asked.backend, Console(stderr=True), words, asked.trust)
-    return _failure(name, outcome) or _held_against(name, folder, lambda: bundle.measured, asked.margin)
+    return _failure(name, outcome) or _judged(name, folder, bundle.measured, asked.margin)
 
 
 def _failure(name: str, outcome: Outcome) -> Attempt | None:
@@ -144,16 +148,31 @@ def _failure(name: str, outcome: Outcome) -> Attempt | None:
     return Attempt(name, f"{len(outcome.failed)} jobs failed", outcome.exit_code) if outcome.exit_code else None
 
 
-def _held_against(name: str, folder: Path, reference: Callable[[], Measured], margin: float) -> Attempt:
+def _compared(name: str, plan: Plan, folder: Path, reference: Path, asked: Asked) -> Attempt:
+    """Compare a run with a reference; where bits can't be, compute the reference's certificate first."""
     try:
-        found = reproduction(read_measured(folder), reference(), margin)
+        theirs = read_measured(reference)
+        found = reproduction(read_measured(folder), theirs, asked.margin)
+        if found.mode == "statistical" and theirs.certificate is not None:
+            click.echo(f"{name}: bits can't be compared ({found.why}), so the certificate is computed", err=True)
+            console = Console(stderr=True)
+            outcome, repeated = repeat(plan, theirs.certificate, reference, folder, asked.backend, console)
+            if failed := _failure(name, outcome):
+                return failed
+            keep_repeated(folder, repeated)
+    except ClbenchError as error:
+        return Attempt(name, f"not judged: {str(error).splitlines()[0]}", error.exit_code)
+    return _judged(name, folder, theirs, asked.margin)
+
+
+def _judged(name: str, folder: Path, reference: Measured, margin: float) -> Attempt:
+    try:
+        found = reproduction(read_measured(folder), reference, margin)
     except ClbenchError as error:
         return Attempt(name, f"not judged: {str(error).splitlines()[0]}", error.exit_code)
     click.echo(f"\n{text(found)}")
-    open_ = found.verdict == "inconclusive"
-    advice = "; --seeds 0,1,2 gives a verdict" if open_ else ""
-    code = 1 if found.verdict in ("drifted", "missing") else 0
-    return Attempt(name, f"{found.verdict}{advice}", code, complete=not open_, found=found)
+    passed = found.verdict == "reproduced"
+    return Attempt(name, outcome(found), int(not passed), complete=not (passed and found.not_judged), found=found)
 
 
 def _write(attempts: Sequence[Attempt], markdown_file: Path | None, junit_file: Path | None) -> None:

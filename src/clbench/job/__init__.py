@@ -29,8 +29,8 @@ def preload() -> None:
     with _importing():
         import torch
 
-        import clbench.job.prepare
-        import clbench.job.stage  # noqa: F401
+        import clbench.job.certificate
+        import clbench.job.prepare  # noqa: F401
 
     torch.set_num_threads(1)
     arithmetic_here()
@@ -126,9 +126,10 @@ def _body(plan: Plan, job: Job, store: Store) -> Json:
 
         return prepare(job, store.job(job.id), threads=int(os.environ.get("CLBENCH_THREADS", "1")))
     with _importing():
+        from clbench.job.certificate import certify
         from clbench.job.stage import run_stage
 
-    return run_stage(plan, job, store)
+    return certify(job, store) if job.kind == "certify" else run_stage(plan, job, store)
 
 
 def _log_to(folder: JobFolder) -> None:

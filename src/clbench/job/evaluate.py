@@ -28,19 +28,33 @@ def evaluate(trainee: Trainee, progress: Progress) -> list[Json]:
     """
     spec = trainee.spec
     models = [(epoch, snapshot_name(epoch)) for epoch in spec.snapshots] + [(spec.epochs, "checkpoint_final")]
-    folders = {task: trainee.prepared.tasks[task].preprocessed for task in trainee.job.evaluate}
-    library = CaseLibrary(folders)
-    measurements: list[Json] = []
     discard_predictions(trainee.folder)
-    for epoch, name in models:
-        network = load_network(trainee, name)
-        for task in trainee.job.evaluate:
-            for case in trainee.prepared.tasks[task].val:
-                keep = trainee.job.asked.predictions and epoch == spec.epochs
-                for row in _case(trainee, network, library, task, case, keep):
-                    measurements.append({"epoch": epoch, "task": task, "case": case, **row})
-                progress.advance(f"evaluating {task}")
-    return measurements
+    return [
+        {"epoch": epoch, **row}
+        for epoch, name in models
+        for row in measure_model(trainee, name, progress, trainee.job.asked.predictions and epoch == spec.epochs)
+    ]
+
+
+def measure_model(trainee: Trainee, name: str, progress: Progress, keep: bool = False) -> Iterator[Json]:
+    """Measure one model of a stage on the validation cases of every task that its job is evaluated on.
+
+    Args:
+        trainee: the stage; the model lies in its folder.
+        name: the checkpoint's file name without its ending.
+        progress: counts the cases.
+        keep: whether predictions are kept in the folder.
+
+    Yields:
+        ``{task, case, label, metric, value}``, one per number.
+    """
+    library = CaseLibrary({task: trainee.prepared.tasks[task].preprocessed for task in trainee.job.evaluate})
+    network = load_network(trainee, name)
+    for task in trainee.job.evaluate:
+        for case in trainee.prepared.tasks[task].val:
+            for row in _case(trainee, network, library, task, case, keep):
+                yield {"task": task, "case": case, **row}
+            progress.advance(f"evaluating {task}")
 
 
 def cases_to_evaluate(trainee: Trainee) -> int:

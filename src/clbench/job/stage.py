@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import torch
 
@@ -17,7 +18,7 @@ from clbench.job.train import train
 from clbench.job.trainee import Trainee
 from clbench.nnunet.loader import workers_on
 from clbench.plan import Job, Plan, StageSpec
-from clbench.store import Json, Store, digest
+from clbench.store import JobFolder, Json, Store, digest
 
 
 def run_stage(plan: Plan, job: Job, store: Store) -> Json:
@@ -39,7 +40,7 @@ def run_stage(plan: Plan, job: Job, store: Store) -> Json:
     content = {
         "evaluation": job.evaluation, "measurements": measurements, "cost": cost, "evidence": trained["evidence"],
         "losses": trained["losses"], "plan": digest(trainee.prepared.plans),
-        "arithmetic": trained["arithmetic"],
+        "arithmetic": trained["arithmetic"], "trace": trained["trace"], "arrays": trained["arrays"],
     }  # fmt: skip
     content |= {"monitor": trained["monitor"]} if "monitor" in trained else {}
     return trainee.folder.finish("result", content, [*trained["files"], *kept_predictions(trainee.folder)])
@@ -50,6 +51,8 @@ def trainee_of(job: Job, store: Store) -> Trainee:
     cuda = job.arithmetic in ("", CUDA) and torch.cuda.is_available()
     device = torch.device("cuda" if cuda else "cpu")
     parent = store.job(job.parents[1]) if len(job.parents) > 1 else None
+    if job.restart:
+        parent = JobFolder(Path(job.restart))
     prepared = Prepared(store.job(job.parents[0]))
     spec, folder = StageSpec.model_validate(job.spec), store.job(job.id)
     return Trainee(job, spec, folder, parent, prepared, device, workers_on(device))

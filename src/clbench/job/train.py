@@ -11,6 +11,7 @@ import torch
 
 from clbench.arithmetic import CUDA
 from clbench.errors import CorruptArtifact
+from clbench.job.arrays import array_digests
 from clbench.job.assembly import assemble
 from clbench.job.memory import naming_memory
 from clbench.job.method import naming, require_finite, require_plain
@@ -58,9 +59,12 @@ def _train(trainee: Trainee, progress: Progress, stage: Stage, method: Method, l
     selection.choose()
     for name in (*map(snapshot_name, trainee.spec.snapshots), "checkpoint_final"):
         files += [f"model/fold_0/{name}.pth"]
-    files += _write_memory(trainee, method)
+    memory = _end(trainee, method)
+    files += _write_memory(trainee, memory)
     files += _write_model(trainee, stage, "checkpoint_final")
     account = _account(trainee, stage, method, library)
+    made = {**stage.network.state_dict(), "memory": memory}
+    account |= {"trace": stage.trace.record(), "arrays": array_digests(made)}
     account |= {"monitor": monitor.records} if trainee.spec.monitor else {}
     trained = trainee.folder.finish("trained", account, sorted(set(files)))
     resume.unlink(missing_ok=True)
@@ -72,10 +76,15 @@ def snapshot_name(epoch: int) -> str:
     return f"checkpoint_epoch{epoch:04d}"
 
 
-def _write_memory(trainee: Trainee, method: Method) -> list[str]:
+def _end(trainee: Trainee, method: Method) -> dict[str, Any]:
+    """What the method remembers of the stage."""
     with naming(trainee.spec.method, "end_stage"):
         memory = method.end_stage()
         require_plain(memory)
+    return memory
+
+
+def _write_memory(trainee: Trainee, memory: dict[str, Any]) -> list[str]:
     if not memory:
         return []
     checkpoint.save(trainee.folder.path / "memory.pth", memory)

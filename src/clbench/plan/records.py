@@ -171,8 +171,8 @@ class Job(_Record):
 
     id: str
     """A readable slug and a hash."""
-    kind: Literal["prepare", "stage"]
-    """What it does."""
+    kind: Literal["prepare", "stage", "certify"]
+    """What it does; ``certify`` begins a stage at a reference's network, or predicts one."""
     parents: tuple[str, ...]
     """Jobs that must be done first: the preparation, then the previous stage if there is one."""
     title: str
@@ -189,6 +189,10 @@ class Job(_Record):
     """Where the method's source lies."""
     start: str = ""
     """The checkpoint from elsewhere that the stage begins with."""
+    restart: str = ""
+    """The folder of the reference's network that a ``certify`` job begins with; empty for a random one."""
+    predict: str = ""
+    """The folder of the reference's network that a ``certify`` job predicts with instead."""
     evaluate: tuple[str, ...] = ()
     """Tasks that the stage is evaluated on."""
     evaluate_with: Literal["own", "last"] = "own"

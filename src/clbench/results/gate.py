@@ -1,133 +1,113 @@
-"""Whether a run is no worse than a reference, by a margin that was set beforehand."""
+"""Which primary end points of a run fell below its reference, with one error rate for all of them together.
+
+- An end point has one test, the paired t over all common seeds.
+- One that needs many seeds is sequential: it is looked at after 3, 5, 8, 12 and 20 of them (``looks.LOOKS``).
+
+The error rate is shared by Bonferroni: every end point may use an equal part of it, and what a sequential one leaves
+at its look goes to the others. So one comparison calls an unchanged run drifted with a chance of at most ALPHA.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
-from functools import lru_cache
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
-import numpy as np
+from clbench.results.chance import Chance, Fall, fall
+from clbench.results.looks import LOOKS, levels, look_at
+from clbench.results.stat import Interval
 
-from clbench.results.records import Replicate
-from clbench.results.resampling import DRAWS, Cases, Drawn, Seeds
-from clbench.results.stat import Interval, Model
-from clbench.results.statistics import Array
-
-Sample = Mapping[int, Mapping[str, Mapping[str, float]]]
-"""Seed → task → case → value, higher is better. The number that is judged is the mean over seeds of the mean over
-tasks of the mean over cases: of final Dice it is ACC, of changes since a task's own stage it is BWT."""
-
+ALPHA = 0.01
+"""The chance that an unchanged run is called drifted."""
+MARGIN = 0.05
+"""The fall of a mean Dice that *reproduced* excludes, if nothing else is asked for."""
 ENOUGH_SEEDS = 3
-BOTH_SIDES = 0.90
-"""One-sided 95 % at either end."""
 
 
-class Verdict(Model):
-    """What became of a reference's number in a run."""
+@dataclass(frozen=True)
+class EndPoint:
+    """What is to be decided on."""
 
-    verdict: Literal["reproduced", "drifted", "inconclusive"]
-    """Reproduced: surely not below the reference by the margin. Drifted: surely below it, by more than the margin."""
+    differences: tuple[float, ...]
+    """Run less reference under each common seed, seeds ascending."""
+    chance: Chance | None = None
+    """Of one seed's difference, from the reference's spread; None to estimate it from the differences."""
+    sequential: bool = False
+    """Whether it is looked at after ``looks.LOOKS`` seeds, instead of once."""
+
+
+class Decision(NamedTuple):
+    """What can be said of one end point."""
+
+    verdict: Literal["reproduced", "drifted", "not judged"]
+    """Drifted: it fell beyond chance. Reproduced: a fall by the margin is excluded. Not judged: neither."""
     difference: float | None
-    """Run less reference, over the seeds that were compared; None where nothing could be."""
+    """Run less reference, over the seeds that were looked at."""
     interval: Interval | None
-    """Its ends are one-sided 95 % bounds; None where no interval can be given."""
-    margin: float
-    """How much lower a run may be."""
+    """One-sided 95 % bounds at either end."""
     reason: str
     """One sentence."""
 
 
-def non_inferior(run: Sample, reference: Sample, margin: float, draws: int = DRAWS) -> Verdict:
-    """Test a run against a reference, over seeds and cases.
-
-    Cases are paired. Seeds are paired where at least three are the same; otherwise each side's are drawn alone.
+def decide(points: Sequence[EndPoint], margin: float = MARGIN, alpha: float = ALPHA) -> list[Decision]:
+    """Judge a family of end points.
 
     Args:
-        run: its values.
-        reference: the reference's values of the same cases.
-        margin: the fall that still counts as reproduced, above 0.
-        draws: how often seeds and cases are drawn.
+        points: all of the family.
+        margin: the fall that *reproduced* excludes, above 0.
+        alpha: the chance that any of them drifts where nothing has changed, for these numbers of seeds.
 
     Raises:
         ValueError: the margin is not a positive number.
     """
     if not (math.isfinite(margin) and margin > 0):
         raise ValueError(f"the margin is {margin}; it must be a positive number")
-    cases = _common_cases(run, reference)
-    if missing := [task for task, names in cases.items() if len(names) < 2]:
-        return _undecided(margin, f"run and reference share fewer than two cases of {', '.join(missing)}")
-    if not cases:
-        return _undecided(margin, "there is nothing to compare")
-    if (fewest := min(len(run), len(reference))) < ENOUGH_SEEDS:
-        return _undecided(margin, f"{fewest} of the {ENOUGH_SEEDS} seeds that a verdict needs on either side")
-    return _judged(_difference(run, reference, cases, draws), margin)
+    return [_decision(point, level, margin) for point, level in zip(points, shared(points, alpha), strict=True)]
 
 
-def _judged(drawn: Drawn, margin: float) -> Verdict:
-    difference, (low, high) = float(drawn.values[0]), drawn.ends(BOTH_SIDES)
-    if drawn.seeds < ENOUGH_SEEDS:
-        return _undecided(margin, f"every task has values under {drawn.seeds} seeds only, of {ENOUGH_SEEDS} needed")
-    if not math.isfinite(low):
-        return _undecided(margin, "a task has fewer than two cases under some seed")
-    found = Interval(low=round(low, 6), high=round(high, 6), seeds=drawn.seeds)
-    if low > -margin:
-        verdict, reason = "reproduced", f"the fall is surely below the margin: at most {max(0.0, -low):.3f}"
-    elif high < 0 and difference < -margin:
-        verdict, reason = "drifted", f"it surely fell, by {-difference:.3f}, which is more than the margin"
-    else:
-        reason = f"a fall by the margin is neither shown nor excluded over {drawn.seeds} seeds"
-        verdict = "inconclusive"
-    return Verdict.model_validate(
-        {"verdict": verdict, "difference": difference, "interval": found, "margin": margin, "reason": reason}
-    )
+def shared(points: Sequence[EndPoint], alpha: float = ALPHA) -> list[float]:
+    """The significance level of every end point; together they use up ``alpha`` or less."""
+    own = alpha / max(1, len(points))
+    found = [_look_level(len(point.differences), own) if point.sequential else None for point in points]
+    rest = (alpha - sum(level or 0.0 for level in found)) / max(1, found.count(None))
+    return [rest if level is None else level for level in found]
 
 
-def _undecided(margin: float, reason: str) -> Verdict:
-    return Verdict(verdict="inconclusive", difference=None, interval=None, margin=margin, reason=reason)
+def _look_level(seeds: int, alpha: float) -> float:
+    """Of the last look that so many seeds allow; 0 before the first."""
+    look = look_at(seeds)
+    return 0.0 if look is None else levels(alpha)[look]
 
 
-def _common_cases(run: Sample, reference: Sample) -> dict[str, list[str]]:
-    """The cases of every task of either side that both have."""
-    tasks = dict.fromkeys(task for sample in (reference, run) for by_task in sample.values() for task in by_task)
-    return {task: sorted(_cases(run, task) & _cases(reference, task)) for task in tasks}
+def _decision(point: EndPoint, level: float, margin: float) -> Decision:
+    if (seeds := len(point.differences)) < ENOUGH_SEEDS:
+        return Decision("not judged", None, None, f"{_counted(seeds)} in common; {ENOUGH_SEEDS} are needed")
+    found = _fall(point)
+    bounds = found.bounds
+    if found.p <= level:
+        return Decision("drifted", found.mean, bounds, f"it fell beyond chance: p {found.p:.2g}, limit {level:.2g}")
+    seen = _counted(found.seeds)
+    if bounds.low > -margin:
+        return Decision("reproduced", found.mean, bounds, f"{seen} exclude a fall by {margin:g}")
+    reason = f"{seen} neither show a fall nor exclude one by {margin:g}; {_next(point, found.seeds)}"
+    return Decision("not judged", found.mean, bounds, reason)
 
 
-def _cases(sample: Sample, task: str) -> set[str]:
-    return {case for by_task in sample.values() for case in by_task.get(task, {})}
+def _fall(point: EndPoint) -> Fall:
+    """With the first seeds alone, as many as a look has: seeds between two looks make no further look."""
+    look = look_at(len(point.differences)) if point.sequential else None
+    used = point.differences if look is None else point.differences[: LOOKS[look]]
+    return fall(used, point.chance)
 
 
-def _difference(run: Sample, reference: Sample, cases: Mapping[str, Collection[str]], draws: int) -> Drawn:
-    drawn = [_cases_of(task, tuple(names), draws) for task, names in cases.items()]
-    shared = [seed for seed in run if seed in reference]
-    if len(shared) >= ENOUGH_SEEDS:
-        difference = _means(run, shared, drawn, list(cases)) - _means(reference, shared, drawn, list(cases))
-        return _over(shared, difference, draws)
-    of_run = _over(list(run), _means(run, list(run), drawn, list(cases)), draws)
-    of_reference = _over(list(reference), _means(reference, list(reference), drawn, list(cases)), draws)
-    return Drawn(of_run.values - of_reference.values, min(of_run.seeds, of_reference.seeds))
+def _next(point: EndPoint, seeds: int) -> str:
+    """What would decide it."""
+    later = [wanted for wanted in LOOKS if wanted > seeds] if point.sequential else []
+    if later:
+        return f"the next look is at {later[0]}"
+    return "that was the last look" if point.sequential else "more seeds would"
 
 
-def _means(sample: Sample, seeds: Collection[int], cases: Collection[Cases], tasks: Collection[str]) -> Array:
-    """Mean over tasks under every seed, in every draw: (seeds, 1 + draws)."""
-    means = [
-        one.means(np.stack([one.array(sample[seed].get(task, {})) for seed in seeds]))
-        for task, one in zip(tasks, cases, strict=True)
-    ]
-    mean: Array = np.mean(means, axis=0)
-    return mean
-
-
-def _over(seeds: Collection[int], values: Array, draws: int) -> Drawn:
-    return _seeds_of(tuple(seeds), draws).over([Replicate(seed, 1) for seed in seeds], values)
-
-
-# One comparison asks for the same cases and seeds in every cell of its table.
-@lru_cache(maxsize=16)
-def _cases_of(task: str, names: tuple[str, ...], draws: int) -> Cases:
-    return Cases(task, names, draws)
-
-
-@lru_cache(maxsize=4)
-def _seeds_of(seeds: tuple[int, ...], draws: int) -> Seeds:
-    return Seeds(seeds, draws)
+def _counted(seeds: int) -> str:
+    return f"{seeds or 'no'} seed{'s' * (seeds != 1)}"

@@ -1,35 +1,43 @@
-"""Whether a run reproduces a reference: to the bit where that can be asked, within a margin where it can't."""
+"""Whether a run reproduces a reference: to the bit where that can be asked, by certificate and seeds where not."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import computed_field
 
 from clbench.errors import ClbenchError
-from clbench.results.gate import Sample, non_inferior
-from clbench.results.matrix import case_dice, diagonal
+from clbench.results.arrays import Difference, JobArrays, first_difference
+from clbench.results.certificate import Certificate, Repeated, check
+from clbench.results.description import Described, describe
+from clbench.results.endpoints import (
+    SUITE,
+    TRANSFER,
+    Number,
+    continual,
+    differences,
+    endpoints,
+    numbers,
+    primaries,
+)
+from clbench.results.gate import EndPoint, decide
 from clbench.results.mixing import apart
 from clbench.results.model import Summary
-from clbench.results.records import STAGED, BenchmarkInfo
+from clbench.results.records import BenchmarkInfo
 from clbench.results.rows import COLUMNS, Row
-from clbench.results.scores import ByReplicate, by_place, by_replicate
+from clbench.results.spread import Spread
 from clbench.results.stat import Interval, Model
-from clbench.results.transfer import by_setting
 
-Outcome = Literal["reproduced", "drifted", "inconclusive", "missing"]
+Outcome = Literal["reproduced", "drifted", "missing", "not judged"]
 Key = tuple[object, ...]
-Cells = Mapping[tuple[int, int, str], Mapping[str, float]]
-"""Seed, order and task → case → value."""
 
+SAME = "same versions, same arithmetic"
 Group = tuple[str, str, str]
 Values = Mapping[Key, float | None]
 """What was measured, by everything that says what it is."""
-
-END, OWN, TRANSFER = "at the end", "after its stage", "transfer from"
 
 
 @dataclass(frozen=True)
@@ -38,17 +46,26 @@ class Measured:
 
     summary: Summary
     rows: tuple[Row, ...]
+    spread: Spread | None = None
+    """Of a reference: how far a run under another arithmetic lies from it."""
+    arrays: tuple[JobArrays, ...] = ()
+    """Digests of what each job made."""
+    certificate: Certificate | None = None
+    """Of a reference: the networks that it kept."""
+    repeated: Repeated | None = None
+    """Of a run: what came out of the reference's networks here."""
 
 
 class Finding(Model):
-    """What became of one of the reference's numbers."""
+    """What was judged, or should have been: the exit code depends on it."""
 
     baseline: str
     """Whose it is."""
     number: str
     """Which: a task and when, or a summary over all tasks."""
     verdict: Outcome
-    """What became of it."""
+    """Drifted: other bits, or a fall beyond chance. Missing: the reference has it, the run lacks it. Not judged: too
+    few seeds, or seeds that neither show a fall nor exclude one by the margin."""
     difference: float | None
     """Run less reference; None where nothing could be compared."""
     interval: Interval | None
@@ -58,33 +75,56 @@ class Finding(Model):
 
 
 class Reproduction(Model):
-    """A run held against a reference."""
+    """A run compared with a reference."""
 
     benchmark: str
     """What both ran."""
     version: int
     """Its version."""
     mode: Literal["exact", "statistical"]
-    """To the bit, or within the margin."""
+    """To the bit, or by paired seeds."""
     why: str
     """Why in this mode."""
     margin: float
-    """The fall that still counts as reproduced in the statistical mode."""
+    """The fall that a reproduced number excludes in the statistical mode."""
+    seeds: tuple[int, ...]
+    """The seeds that both have."""
+    spread_seeds: int = 0
+    """Of how many seeds the reference's paired spread is that chance is known from; 0 without one."""
+    first_difference: Difference | None = None
+    """Exact: the first array that is not the reference's, in the order in which they are made."""
+    certificate: tuple[Finding, ...] = ()
+    """Statistical: every stage begun, and every network predicted, at the reference's networks."""
     findings: tuple[Finding, ...]
-    """By baseline in the reference's order: every task, then the summaries; transfer last."""
+    """Exact: by baseline in the reference's order, every task. Statistical: the primary end points; then what is
+    missing."""
+    description: tuple[Described, ...] = ()
+    """Statistical: all other numbers, each once; no verdict depends on them."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def counts(self) -> dict[str, int]:
         """How often each verdict was found."""
-        return Counter(finding.verdict for finding in self.findings)
+        return Counter(finding.verdict for finding in (*self.certificate, *self.findings))
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def verdict(self) -> Outcome:
-        """The worst of the findings; a single number can be inconclusive beside many that are reproduced."""
-        order: tuple[Outcome, ...] = ("drifted", "missing", "inconclusive")
-        return next((worst for worst in order if self.counts[worst]), "reproduced")
+        """The worst of what was judged; not judged only if nothing was."""
+        order: tuple[Outcome, ...] = ("drifted", "missing", "reproduced")
+        return next((worst for worst in order if self.counts.get(worst)), "not judged")
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """The names of what has a verdict."""
+        return tuple(f"{one.baseline} {one.number}" for one in self.findings if one.verdict != "not judged")
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def not_judged(self) -> tuple[str, ...]:
+        """The names of what should have one and has none; the numbers of the description are never judged."""
+        return tuple(f"{one.baseline} {one.number}" for one in self.findings if one.verdict == "not judged")
 
 
 def reproduction(
@@ -95,8 +135,8 @@ def reproduction(
     Args:
         run: the run.
         reference: what it should have come out as.
-        margin: how much lower a number may be in the statistical mode.
-        mode: left out, exact where both come from the same versions on the same type of processor.
+        margin: the fall that a reproduced number excludes in the statistical mode, above 0.
+        mode: left out, exact where equal bits are promised, or where they came out all the same.
 
     Raises:
         ClbenchError: they are of different benchmarks or versions of one, whose numbers mean different things.
@@ -110,12 +150,25 @@ def reproduction(
     if reason := apart(mine, theirs):
         raise ClbenchError(f"run and reference don't belong together: {reason}")
     obstacle = not_exact(run.summary.provenance, reference.summary.provenance) or _no_common_seed(run, reference)
-    chosen: Literal["exact", "statistical"] = mode or ("statistical" if obstacle else "exact")
-    asked = "it was asked for" if mode else obstacle or "same versions, same type of processor"
-    found = _exact(run, reference) if chosen == "exact" else _statistical(run, reference, margin)
+    same = not mode and bool(obstacle) and _equal_in_spite(run, reference)
+    exact = mode == "exact" or (not mode and (not obstacle or same))
+    asked = "it was asked for" if mode else f"equal in spite of {obstacle}" if same else obstacle or SAME
+    first = None if obstacle or not exact else first_difference(run.arrays, reference.arrays)
+    found, description = (_exact(run, reference, first), []) if exact else _statistical(run, reference, margin)
+    spread = None if exact else reference.spread
     return Reproduction(
-        benchmark=mine.name, version=mine.version, mode=chosen, why=asked, margin=margin, findings=tuple(found)
-    )
+        benchmark=mine.name, version=mine.version, mode="exact" if exact else "statistical", why=asked, margin=margin,
+        seeds=tuple(sorted(_seeds_of_both(run, reference))), spread_seeds=len(spread.seeds) if spread else 0,
+        first_difference=first, certificate=() if exact else tuple(_certified(run, reference)),
+        findings=tuple(found), description=tuple(description),
+    )  # fmt: skip
+
+
+def _equal_in_spite(run: Measured, reference: Measured) -> bool:
+    """Whether all numbers came out though nobody can ask for it."""
+    if not _seeds_of_both(run, reference):
+        return False
+    return all(one.verdict == "reproduced" for one in _exact(run, reference, None))
 
 
 def _because(mine: BenchmarkInfo, theirs: BenchmarkInfo) -> str:
@@ -128,12 +181,15 @@ def not_exact(run: Mapping[str, Any], reference: Mapping[str, Any]) -> str:
     here, there = run.get("libraries", {}), reference.get("libraries", {})
     if other := sorted(name for name in {*here, *there} if here.get(name) != there.get(name)):
         return f"other versions of {', '.join(other)}"
-    machines = run.get("machine", {}), reference.get("machine", {})
-    if machines[0].get("accelerators") or machines[1].get("accelerators"):
+    mine, theirs = (str(side.get("arithmetic", "")) for side in (run, reference))
+    if not mine or not theirs:
+        return f"the {'reference' if mine else 'run'} does not say which arithmetic it has"
+    if "cuda" in mine or "cuda" in theirs:
         return "an accelerator does not give the same bits twice"
-    for part in ("processor", "instructions"):
-        if machines[0].get(part) != machines[1].get(part):
-            return f"another processor ({machines[0].get(part)} instead of {machines[1].get(part)})"
+    if mine != theirs:
+        return f"other arithmetic ({mine} instead of {theirs})"
+    if run.get("libc") != reference.get("libc"):
+        return f"another C library ({run.get('libc')} instead of {reference.get('libc')})"
     return ""
 
 
@@ -145,8 +201,27 @@ def _no_common_seed(run: Measured, reference: Measured) -> str:
     return "" if _seeds_of_both(run, reference) else "no seed in common"
 
 
-def _exact(run: Measured, reference: Measured) -> Iterable[Finding]:
-    """Every value under the seeds that both have, by baseline and task."""
+def _exact(run: Measured, reference: Measured, first: Difference | None) -> list[Finding]:
+    """Every value under the seeds that both have, by baseline and task; and the first array that differs."""
+    return [*_arrays(first), *_rows(run, reference)]
+
+
+def _arrays(first: Difference | None) -> Iterable[Finding]:
+    if first is not None:
+        reason = f"the first array that differs: {first.array} of {first.job}"
+        yield _finding(first.baseline or "preparation", "arrays", "drifted", reason)
+
+
+def _certified(run: Measured, reference: Measured) -> Iterable[Finding]:
+    """The certificate's comparisons, where this run has computed it."""
+    if run.repeated is None or reference.certificate is None:
+        return
+    for one in check(reference.certificate, run.repeated):
+        verdict: Outcome = "missing" if one.deviation is None else "reproduced" if one.passed else "drifted"
+        yield _finding(one.baseline, f"{one.job}: {one.what}", verdict, one.words)
+
+
+def _rows(run: Measured, reference: Measured) -> Iterable[Finding]:
     seeds = _seeds_of_both(run, reference)
     if not seeds:
         raise ClbenchError("run and reference have no seed in common; the exact mode compares value by value")
@@ -193,89 +268,42 @@ def _finding(baseline: str, number: str, verdict: Outcome, reason: str, differen
     )
 
 
-def _statistical(run: Measured, reference: Measured, margin: float) -> Iterable[Finding]:
-    """Every baseline's tasks at the end and after their stage, ACC, LA and BWT, and the ends of transfer."""
-    mine, theirs = samples(run), samples(reference)
-    for (baseline, number), sample in theirs.items():
-        if (baseline, number) not in mine:
-            yield _finding(baseline, number, "missing", "the run has no such result")
-            continue
-        judged = non_inferior(mine[baseline, number], sample, margin)
-        yield Finding(
-            baseline=baseline, number=number, verdict=judged.verdict, difference=judged.difference,
-            interval=judged.interval, reason=judged.reason,
-        )  # fmt: skip
+def _statistical(run: Measured, reference: Measured, margin: float) -> tuple[list[Finding], list[Described]]:
+    """Verdicts on the primary end points and on what is missing, and all other numbers."""
+    info, spread = reference.summary.benchmark, reference.spread
+    mine, theirs = (endpoints(one.summary.benchmark, one.rows) for one in (run, reference))
+    held = [number for number in numbers(mine, theirs) if differences(number.reference, number.reference)]
+    holes = {number.name: _hole(number, run.summary.benchmark.seeds) for number in held}
+    there = [number for number in held if not holes[number.name]]
+    primary = primaries(info, theirs)
+    first = [number for number in there if number.name in primary]
+    missing = [_finding(*name, "missing", hole) for name, hole in holes.items() if hole]
+    described = [describe(number, spread, continual(info)) for number in there if number not in first]
+    return [*_judged(first, spread, margin), *missing], [one for one in described if one]
 
 
-def samples(measured: Measured) -> dict[tuple[str, str], Sample]:
-    """What can be held against a reference: baseline and number → its values by seed, task and case."""
-    info, places = measured.summary.benchmark, by_place(measured.rows)
-    found: dict[tuple[str, str], Sample] = {}
-    for entry in info.baselines:
-        numbers = _numbers(by_replicate(info, entry, places), staged=entry.protocol in STAGED)
-        found |= {(entry.name, number): sample for number, sample in numbers.items() if sample}
-    return found | _transfers(measured)
+def _hole(number: Number, seeds: Iterable[int]) -> str:
+    """What the run lacks of a number, under the seeds that it was run with; empty if nothing."""
+    if not number.run:
+        return "the run has no such result"
+    whole = differences(number.reference, number.reference)
+    lacking = sorted(whole.keys() & set(seeds) - differences(number.run, number.reference).keys())
+    return f"the run lacks it under seed {', '.join(map(str, lacking))}" if lacking else ""
 
 
-def _transfers(measured: Measured) -> dict[tuple[str, str], Sample]:
-    """Every learning curve on a held-out task at its last epoch; a seed that stops before it has no value."""
-    settings = by_setting(measured.rows, measured.summary.benchmark.targets)
-    found: dict[tuple[str, str], Sample] = {}
-    for (target, fraction), curves in sorted(settings.items()):
-        number = f"{target} {END}" + ("" if fraction == 1 else f", {100 * fraction:.6g}% of the cases")
-        for name in dict.fromkeys(name for name, _ in sorted(curves)):
-            by_seed = {seed: curve for (other, seed), curve in sorted(curves.items()) if other == name}
-            last = max(epoch for curve in by_seed.values() for epoch in curve)
-            ends = {seed: {target: case_dice(curve[last])} for seed, curve in by_seed.items() if last in curve}
-            found[f"{TRANSFER} {name}", number] = ends
-    return found
+def _judged(found: Sequence[Number], spread: Spread | None, margin: float) -> list[Finding]:
+    points = [_end_point(number, spread) for number in found]
+    return [
+        Finding(
+            baseline=number.name[0], number=number.name[1], verdict=decision.verdict,
+            difference=decision.difference, interval=decision.interval, reason=decision.reason,
+        )
+        for number, decision in zip(found, decide(points, margin), strict=True)
+    ]  # fmt: skip
 
 
-def _numbers(scores: ByReplicate, staged: bool) -> dict[str, Sample]:
-    """The numbers of one baseline; ``staged`` if it learns one task after another."""
-    end = _cells(scores, lambda matrix: matrix[-1])
-    found = {f"{task} {END}": _only(end, task) for task in _tasks(end)} | {"ACC": _by_seed(end)}
-    if not staged:
-        return found
-    own, early = _cells(scores, diagonal), _cells(scores, lambda matrix: diagonal(matrix)[:-1])
-    found |= {f"{task} {OWN}": _only(own, task) for task in _tasks(own)}
-    return {**found, "LA": _by_seed(own), "BWT": _by_seed(_changes(end, early))}
-
-
-def _cells(scores: ByReplicate, line: Callable[[Sequence[Any]], Sequence[Any]]) -> Cells:
-    """Dice of each case by seed, order and task, from one line of the matrix; what was not measured is left out."""
-    return {
-        (pair.seed, pair.order, task): cases
-        for pair, one in scores.items()
-        for task, cases, undefined in zip(one.tasks, line(one.cases), line(one.excluded), strict=False)
-        if cases or undefined
-    }
-
-
-def _tasks(cells: Cells) -> list[str]:
-    return list(dict.fromkeys(task for _, _, task in cells))
-
-
-def _only(cells: Cells, task: str) -> Sample:
-    return _by_seed({key: cases for key, cases in cells.items() if key[2] == task})
-
-
-def _changes(end: Cells, early: Cells) -> Cells:
-    """What every case of an earlier task gained or, negative, lost since its own stage."""
-    return {
-        key: {case: value - early[key][case] for case, value in end[key].items() if case in early[key]}
-        for key in early
-        if key in end
-    }
-
-
-def _by_seed(cells: Cells) -> Sample:
-    """The orders of one seed averaged, for they share its chance."""
-    found: dict[int, dict[str, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
-    for (seed, _, task), cases in cells.items():
-        for case, value in cases.items():
-            found[seed][task][case].append(value)
-    return {
-        seed: {task: {case: sum(v) / len(v) for case, v in cases.items()} for task, cases in by_task.items()}
-        for seed, by_task in found.items()
-    }
+def _end_point(number: Number, spread: Spread | None) -> EndPoint:
+    """The suite's mean needs many seeds, unless the reference says what chance does to it."""
+    chance = spread.chance((number.name, *number.also)) if spread else None
+    apart = tuple(differences(number.run, number.reference).values())
+    return EndPoint(apart, chance, sequential=number.name == SUITE and chance is None)

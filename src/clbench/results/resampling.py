@@ -26,6 +26,8 @@ from clbench.results.records import Replicate
 from clbench.results.statistics import Array
 
 DRAWS = 10_000
+LEVEL = 0.95
+"""Share of the draws that an interval holds."""
 
 
 class Drawn(NamedTuple):
@@ -36,9 +38,9 @@ class Drawn(NamedTuple):
     seeds: int
     """How many seeds it is taken over."""
 
-    def ends(self, level: float = 0.95) -> tuple[float, float]:
-        """The central interval that holds this share of the draws; NaN if there are none."""
-        low, high = np.quantile(self.values[1:], [(1 - level) / 2, (1 + level) / 2])
+    def ends(self) -> tuple[float, float]:
+        """The central interval that holds ``LEVEL`` of the draws; NaN if there are none."""
+        low, high = np.quantile(self.values[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
         return float(low), float(high)
 
 

@@ -21,6 +21,7 @@ from clbench.network.losses import stage_loss
 from clbench.network.randomness import random_state, set_random_state
 from clbench.training.deck import Deck
 from clbench.training.supply import Order, Supply
+from clbench.training.trace import Trace
 
 CLIP = 12.0
 
@@ -106,6 +107,7 @@ class Stage:
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.mixed)
         self._batches: Iterator[Batch] | None = None
         self._drawn: deque[Order] = deque()
+        self.trace = Trace(dict(network.named_parameters()))
         self.epoch = 0
         self.losses: list[float] = []
         self.seconds = 0.0
@@ -117,9 +119,7 @@ class Stage:
             Diverged: loss or weights are no finite numbers, or the method sees its own term run away.
         """
         start = time.perf_counter()
-        self.network.train()
-        if self.schedule.head_first or self.schedule.freeze != "none":
-            self.network.freeze(self.schedule.frozen(self.epoch))
+        self._begin_epoch()
         with self.supply.watched():
             losses = [self._iteration(i) for i in self._iterations()]
             self.losses.append(float(torch.stack(losses).mean()))
@@ -129,6 +129,21 @@ class Stage:
         self.seconds += time.perf_counter() - start
         if not self._finite() or self.method.diverging(self.losses[0]):
             raise Diverged(self._post_mortem())
+
+    def train_first(self, iterations: int) -> None:
+        """Train the first iterations of the stage and no more: what the ``trace`` of a whole training begins with."""
+        with self.supply.watched():
+            for iteration in range(iterations):
+                self.epoch = iteration // self.schedule.iterations
+                self._begin_epoch()
+                self._iteration(iteration)
+        self._batches = None
+
+    def _begin_epoch(self) -> None:
+        self.network.train()
+        if self.schedule.head_first or self.schedule.freeze != "none":
+            self.network.freeze(self.schedule.frozen(self.epoch))
+        self.trace.begin()
 
     def _finite(self) -> bool:
         return math.isfinite(self.losses[-1]) and all(bool(p.isfinite().all()) for p in self.parameters)
@@ -151,7 +166,9 @@ class Stage:
         batch = self._next_batch()
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.rate(self.epoch, iteration) * self.method.rate(iteration)
-        return self.step(self.method.relabel(batch), iteration)
+        loss = self.step(self.method.relabel(batch), iteration)
+        self.trace.see(loss)
+        return loss
 
     def _next_batch(self) -> Batch:
         if self._batches is None:
@@ -208,6 +225,7 @@ class Stage:
             "random": random_state(),
             "epoch": self.epoch,
             "losses": list(self.losses),
+            "trace": self.trace.state(),
             "seconds": self.seconds,
         }
 
@@ -228,4 +246,5 @@ class Stage:
         self._drawn = deque((i, tuple((task, case) for task, case in keys)) for i, keys in state["drawn"])
         self._batches = None
         set_random_state(state["random"])
+        self.trace.load_state(state["trace"])
         self.epoch, self.losses, self.seconds = state["epoch"], list(state["losses"]), state["seconds"]

@@ -25,4 +25,4 @@ def read(data: bytes, folder: Path) -> None:
     """As ``clbench compare`` does."""
     (folder / "summary.json").write_bytes(data)
     shutil.copyfile(shipped_references() / "ci" / "rows.csv.gz", folder / "rows.csv.gz")
-    reproduction(_published(), read_measured(folder), margin=0.02)
+    reproduction(_published(), read_measured(folder), margin=0.05)
