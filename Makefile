@@ -7,7 +7,7 @@ BENCHMARK ?= mini-organs
 DOCKER ?= docker
 IMAGE  ?= clbench
 
-.PHONY: benchmark setup test test-container test-slurm image check bench bench-methods bench-report bench-nnunet bench-account bench-scale torture torture-kills torture-faults torture-long torture-short fuzz gallery report clean help
+.PHONY: benchmark setup test test-container test-slurm test-portability test-portability-short image check bench bench-methods bench-report bench-nnunet bench-account bench-scale torture torture-kills torture-faults torture-long torture-short fuzz gallery report clean help
 .DEFAULT_GOAL := help
 
 benchmark: setup  ## environment, run BENCHMARK (mini-organs), print its report
@@ -43,6 +43,13 @@ test-container: setup  ## build the image under an engine of its own and run it 
 test-slurm: setup  ## start a Slurm of the tests' own on this machine and run a benchmark on it (root, apt; minutes)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[slurm]'
 	$(BIN)/python -m pytest -rs --durations=8 tests/slurm/test_*.py
+
+PORTABILITY := $(BIN)/python -m pytest -rs
+test-portability: setup  ## all methods on two emulated processors: the bits of this one (qemu-user; half an hour)
+	$(PORTABILITY) tests/portability/test_*.py
+
+test-portability-short: setup  ## fine-tuning and EWC on an emulated processor (qemu-user; minutes)
+	$(PORTABILITY) tests/portability/test_digests.py tests/portability/test_short.py
 
 bench: setup  ## CPU time of a training step, side by side with bare PyTorch
 	$(BIN)/python -m pytest tests/bench/test_training_step.py $(TIMED) --benchmark-group-by=param

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from clbench.errors import DefinitionError, Problem
 from clbench.job.case_work import Seen, look, prepare_case
 from clbench.job.cases import CaseWork, TaskWork, work_of
-from clbench.job.pool import case_pool, each
+from clbench.job.pool import Pool, case_pool, each
 from clbench.job.progress import Progress
 from clbench.known_answer import arithmetic_here
 from clbench.nnunet.planning import Backbone, CaseFingerprint
@@ -73,7 +72,7 @@ def fingerprint_training_cases(spec: PrepareSpec, scratch: JobFolder, kept: Path
 
 
 def _looked(
-    pool: ProcessPoolExecutor,
+    pool: Pool,
     tasks: Sequence[TaskWork],
     cases: Sequence[tuple[TaskWork, CaseWork]],
     folder: Path,
