@@ -7,7 +7,7 @@ BENCHMARK ?= mini-organs
 DOCKER ?= docker
 IMAGE  ?= clbench
 
-.PHONY: benchmark setup test test-container test-slurm test-portability test-portability-short image check bench bench-methods bench-report bench-nnunet bench-account bench-scale torture torture-kills torture-faults torture-long torture-short fuzz gallery report clean help
+.PHONY: benchmark setup test test-container test-slurm test-portability test-portability-short test-faults image check bench bench-methods bench-report bench-nnunet bench-account bench-scale torture torture-kills torture-faults torture-long torture-short fuzz gallery report clean help
 .DEFAULT_GOAL := help
 
 benchmark: setup  ## environment, run BENCHMARK (mini-organs), print its report
@@ -50,6 +50,9 @@ test-portability: setup  ## all methods on two emulated processors: the bits of 
 
 test-portability-short: setup  ## fine-tuning and EWC on an emulated processor (qemu-user; minutes)
 	$(PORTABILITY) tests/portability/test_digests.py tests/portability/test_short.py
+
+test-faults: setup  ## plant faults and see that `clbench reproduce ci` finds each (half an hour)
+	$(BIN)/python -m pytest -rs tests/faults/test_*.py
 
 bench: setup  ## CPU time of a training step, side by side with bare PyTorch
 	$(BIN)/python -m pytest tests/bench/test_training_step.py $(TIMED) --benchmark-group-by=param
