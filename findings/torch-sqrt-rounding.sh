@@ -3,7 +3,7 @@
 # exact instruction: torch hands float32 tensors to MKL's vector mathematics, and that begins with the approximate
 # reciprocal square root (rsqrtps), whose bits AMD and Intel each chose for themselves. x ** 0.5 is the same function.
 # Seen with torch 2.13.0 (CPU build, MKL 2024.2), numpy 2.4.6, MKL_CBWR=COMPATIBLE, which Intel documents as the mode
-# that gives the same results on all processors: 843 of 4096 results differ from numpy's, by one unit in the last place.
+# that gives the same results on all processors: 598 of 4096 results differ from numpy's, by one unit in the last place.
 # torch.rsqrt is torch's own kernel and has no such difference.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +32,6 @@ ANSWERS = {
     ("2.13.0", "2.4.6"): "4f7133feff33f35033908d4f70c4ca7d4ed71d2a4795f78ef7ab243e31c09ce7",
 }
 """By the versions of torch and numpy."""
-FOLDER = "arithmetic"
 
 
 @cache
@@ -63,30 +64,30 @@ def require_arithmetic(planned: str) -> None:
     )
 
 
-def planned_arithmetic(store: Path, prove: bool = True) -> tuple[str, str]:
+def planned_arithmetic(prove: bool = False) -> tuple[str, str]:
     """The arithmetic that jobs on this machine will have, and why it is native.
 
-    The answer is computed in a process of its own, once for each processor and set of versions, and stored.
+    The answer is computed in a process of its own, once for each type of processor and set of versions, and kept in
+    the user's cache folder.
 
     Args:
-        store: the folder of the jobs' artifacts.
-        prove: compute the answer if the store does not have it; without, the processor's flags are believed.
+        prove: compute the answer if it was not computed before; without, the processor's flags are believed then.
 
     Returns:
         Name and reason; the reason is empty for portable arithmetic.
     """
     if not ARITHMETIC.portable:
         return ARITHMETIC.name, ARITHMETIC.reason
-    reason = _contradiction(store / FOLDER, prove)
+    reason = _contradiction(prove)
     return (native(processor()), reason) if reason else (ARITHMETIC.name, "")
 
 
-def _contradiction(folder: Path, prove: bool) -> str:
+def _contradiction(prove: bool) -> str:
     expected = recorded()
     if expected is None:
         return f"no known answer is recorded for {' and '.join(map(' '.join, _versions().items()))}"
-    if (_computed(folder) if prove else _kept(folder) or expected) != expected:
-        return f"this processor ({processor().name}) does not compute the known answer; `clbench doctor` says more"
+    if (_computed() if prove else _kept() or expected) != expected:
+        return f"this processor ({processor().name}) does not compute the known answer"
     return ""
 
 
@@ -100,26 +101,28 @@ def _versions() -> dict[str, str]:
     return {name: version(name) for name in ("torch", "numpy")}
 
 
-def _computed(folder: Path) -> str:
-    """The answer of a fresh process on this machine, from the store if it was computed before."""
-    found = _kept(folder)
+def _computed() -> str:
+    """The answer of a fresh process on this machine, unless it was computed before."""
+    found = _kept()
     if found is None:
         found = asked_of_a_process()
-        write_sealed(_file(folder), {"answer": found, "versions": _versions(), "processor": processor().type})
+        with suppress(OSError):  # without a cache it is computed for each run
+            write_sealed(_file(), {"answer": found, "versions": _versions(), "processor": processor().type})
     return found
 
 
-def _kept(folder: Path) -> str | None:
+def _kept() -> str | None:
     try:
-        return str(read_sealed(_file(folder))["answer"])
-    except (FileNotFoundError, NotADirectoryError, CorruptArtifact):
+        return str(read_sealed(_file())["answer"])
+    except (OSError, CorruptArtifact):
         return None
 
 
-def _file(folder: Path) -> Path:
+def _file() -> Path:
     """Where the answer of this type of processor and these versions is kept."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     key = digest([_versions(), processor().type, sorted(processor().flags)])
-    return folder / f"{key[:16]}.json"
+    return caches / "clbench" / "arithmetic" / f"{key[:16]}.json"
 
 
 def asked_of_a_process() -> str:

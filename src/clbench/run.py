@@ -105,11 +105,12 @@ class Places:
         if ready:
             require(resolved.tasks.values(), self.datasets)
         datasets = prepared_datasets(resolved.tasks.values(), self.datasets)
-        return make_plan(resolved, self.store, datasets, self.arithmetics(prove=ready))
+        return make_plan(resolved, self.store, datasets, self.arithmetics)
 
-    def arithmetics(self, prove: bool) -> Arithmetics:
-        """The arithmetic of the jobs; what ``prove`` is, says ``planned_arithmetic``."""
-        name, _ = planned_arithmetic(self.store, prove)
+    @property
+    def arithmetics(self) -> Arithmetics:
+        """The arithmetic of the jobs, by what is known of this machine."""
+        name, _ = planned_arithmetic()
         return Arithmetics(name, CUDA if self.cuda else name)
 
     def run_folder(self, plan: Plan) -> Path:

@@ -157,10 +157,10 @@ def test_torch_imported_and_used_first_is_seen(tmp_path: Path) -> None:
     assert "import clbench first" in done.stderr
 
 
-def test_versions_without_a_known_answer_are_native(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_versions_without_a_known_answer_are_native(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(known_answer, "ARITHMETIC", Arithmetic(PORTABLE))
     monkeypatch.setattr(known_answer, "version", lambda name: "99.0")
-    name, reason = planned_arithmetic(tmp_path)
+    name, reason = planned_arithmetic(prove=True)
     assert name.startswith("native: ")
     assert reason == "no known answer is recorded for torch 99.0 and numpy 99.0"
 
@@ -168,17 +168,18 @@ def test_versions_without_a_known_answer_are_native(monkeypatch: pytest.MonkeyPa
 def test_a_wrong_answer_makes_runs_native_and_is_asked_for_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    asked = []
+    asked: list[int] = []
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(known_answer, "ARITHMETIC", Arithmetic(PORTABLE))
     monkeypatch.setattr(known_answer, "asked_of_a_process", lambda: asked.append(1) or "other bits")
     monkeypatch.setattr(known_answer, "recorded", lambda: "the bits")
-    assert planned_arithmetic(tmp_path, prove=False) == (PORTABLE, "")
+    assert planned_arithmetic() == (PORTABLE, "")
     for _ in range(2):
-        name, reason = planned_arithmetic(tmp_path)
+        name, reason = planned_arithmetic(prove=True)
         assert name.startswith("native: ")
         assert "does not compute the known answer" in reason
     assert asked == [1]
-    assert planned_arithmetic(tmp_path, prove=False)[0].startswith("native: ")
+    assert planned_arithmetic()[0].startswith("native: ")
 
 
 @pytest.mark.parametrize(("planned", "here", "words"), [

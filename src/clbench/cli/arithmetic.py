@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 
 import click
 
@@ -16,13 +14,9 @@ PORTABLE_MEANS = "the same bits on every x86-64 processor with AVX2 and FMA"
 NATIVE_MEANS = "other processors give other last bits, and after training other numbers"
 
 
-def arithmetic_words(store: Path) -> Iterator[str]:
-    """The arithmetic of jobs on this machine, why, and what that means for the numbers.
-
-    Args:
-        store: where the known answer is kept.
-    """
-    name, reason = planned_arithmetic(store)
+def arithmetic_words() -> Iterator[str]:
+    """The arithmetic of jobs on this machine, why, and what that means for the numbers."""
+    name, reason = planned_arithmetic(prove=True)
     if name == PORTABLE:
         yield f"{name}: {PORTABLE_MEANS}; the known answer comes out"
     else:
@@ -31,9 +25,8 @@ def arithmetic_words(store: Path) -> Iterator[str]:
         yield f"replaced for this: {', '.join(ARITHMETIC.replaced)} ({VARIABLE}={NATIVE} keeps them)"
 
 
-@cache
-def say_arithmetic(store: Path) -> None:
-    """Tell once of arithmetic that is not simply portable."""
-    first, *others = arithmetic_words(store)
+def say_arithmetic() -> None:
+    """Prove the arithmetic before a run is planned, and tell of one that is not simply portable."""
+    first, *others = arithmetic_words()
     for line in ([] if first.startswith(PORTABLE) else [first]) + others:
         click.echo(f"arithmetic: {line}", err=True)

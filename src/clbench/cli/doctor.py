@@ -61,7 +61,7 @@ def _checks(store: Path, data: Path | None) -> Iterator[Check]:
     found = machine()
     yield _versions()
     yield "machine", True, f"{found['processor']}, {found['cores']} cores, {found['memory_gb']} GB"
-    yield _attempt("arithmetic", lambda: "; ".join(arithmetic_words(store)))
+    yield _attempt("arithmetic", lambda: "; ".join(arithmetic_words()))
     devices = found["accelerators"]
     yield _attempt("accelerator", lambda: _accelerator(devices))
     if devices:

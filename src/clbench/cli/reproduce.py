@@ -98,6 +98,7 @@ def reproduce_command(
     if reference and len(benchmarks) != 1:
         raise click.UsageError("--reference is of one benchmark; name that one alone")
     asked = Asked(Places(suites, store, data=data, cuda=backend.cuda), margin, reference, seeds, backend, trust)
+    say_arithmetic()
     if bundle is not None:
         if benchmarks or everything or seeds or reference:
             raise click.UsageError("--from takes benchmark, seeds and reference from the bundle; name none beside it")
@@ -118,7 +119,6 @@ def _attempt(name: str, asked: Asked) -> Attempt:
     except MissingEnvironment as error:
         return Attempt(name, f"not run: {str(error).splitlines()[0]}", error.exit_code, complete=False)
     assert plan.resolved is not None
-    say_arithmetic(places.store)
     folder, benchmark = places.run_folder(plan), plan.resolved.benchmark.name
     words = run_words(name, places.suites, asked.seeds, asked.trust)
     outcome, _ = run(plan, folder, asked.backend, Console(stderr=True), words, asked.trust)
@@ -134,7 +134,6 @@ def _attempt_bundle(file: Path, asked: Asked) -> Attempt:
     bundle = read_bundle(file)
     name, here = bundle.header.benchmark, environment()
     plan = rerun_plan(bundle, asked.places, asked.trust)
-    say_arithmetic(asked.places.store)
     click.echo(rerun_words(bundle, plan, here))
     folder = Path("reports") / f"{name}-reproduced"
     words = shlex.join(["clbench", "reproduce", "--from", str(file), *(["--trust"] if bundle.methods else [])])

@@ -54,11 +54,11 @@ def run_command(
 
     What is done is not done again; after a crash the same command goes on.
     """
+    say_arithmetic()
     places = Places(suites, store, out, data, backend.cuda)
     plan = places.plan(benchmark, seeds, ready=True, trust=trust)
     folder = places.run_folder(plan)
     console = Console(stderr=True)
-    say_arithmetic(store)
     outcome, summary = run(plan, folder, backend, console, run_words(benchmark, suites, seeds, trust), trust)
     if outcome.interrupted is None:
         _print_report(summary, folder)

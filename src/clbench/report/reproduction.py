@@ -103,7 +103,8 @@ def _head(found: Reproduction) -> str:
     first = f"{found.benchmark} v{found.version}: {found.verdict}; judged: {_judged(found)}; {_not_judged(found)}"
     often = sorted(found.counts.items(), key=lambda pair: -pair[1])
     counts = ", ".join(f"{number} {verdict}" for verdict, number in often)
-    return f"{first}\n{counts or 'no end point'}; compared {_how(found)} ({found.why})"
+    parted = f"\n{found.first_difference.words}" if found.first_difference else ""
+    return f"{first}\n{counts or 'no end point'}; compared {_how(found)} ({found.why}){parted}"
 
 
 def _judged(found: Reproduction) -> str:

@@ -34,7 +34,7 @@ class JobArrays(Model):
     """Of a stage."""
 
 
-class Difference(Model):
+class ArrayDifference(Model):
     """The first array of a run that is not the reference's."""
 
     job: str
@@ -43,6 +43,11 @@ class Difference(Model):
     """Whose job it is; empty for the preparation."""
     array: str
     """Its name."""
+
+    @property
+    def words(self) -> str:
+        """Where run and reference part."""
+        return f"the first array that differs is {self.array} of {self.job}"
 
 
 _LIST = TypeAdapter(tuple[JobArrays, ...])
@@ -62,7 +67,7 @@ def from_bytes(content: bytes) -> tuple[JobArrays, ...]:
     return _LIST.validate_json(content)
 
 
-def first_difference(run: Sequence[JobArrays], reference: Sequence[JobArrays]) -> Difference | None:
+def first_difference(run: Sequence[JobArrays], reference: Sequence[JobArrays]) -> ArrayDifference | None:
     """Where a run parts from a reference, in the order in which jobs and their arrays are made.
 
     Jobs and arrays that only one side has are passed over; None if nothing that both have differs.
@@ -71,7 +76,7 @@ def first_difference(run: Sequence[JobArrays], reference: Sequence[JobArrays]) -
     for theirs in reference:
         here = mine.get(theirs.job)
         if here is not None and (name := _first_of(here, theirs)):
-            return Difference(job=theirs.job, baseline=theirs.baseline, array=name)
+            return ArrayDifference(job=theirs.job, baseline=theirs.baseline, array=name)
     return None
 
 

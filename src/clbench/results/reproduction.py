@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import computed_field
 
 from clbench.errors import ClbenchError
-from clbench.results.arrays import Difference, JobArrays, first_difference
+from clbench.results.arrays import ArrayDifference, JobArrays, first_difference
 from clbench.results.certificate import Certificate, Repeated, check
 from clbench.results.description import Described, describe
 from clbench.results.endpoints import (
@@ -91,7 +91,7 @@ class Reproduction(Model):
     """The seeds that both have."""
     spread_seeds: int = 0
     """Of how many seeds the reference's paired spread is that chance is known from; 0 without one."""
-    first_difference: Difference | None = None
+    first_difference: ArrayDifference | None = None
     """Exact: the first array that is not the reference's, in the order in which they are made."""
     certificate: tuple[Finding, ...] = ()
     """Statistical: every stage begun, and every network predicted, at the reference's networks."""
@@ -201,15 +201,15 @@ def _no_common_seed(run: Measured, reference: Measured) -> str:
     return "" if _seeds_of_both(run, reference) else "no seed in common"
 
 
-def _exact(run: Measured, reference: Measured, first: Difference | None) -> list[Finding]:
-    """Every value under the seeds that both have, by baseline and task; and the first array that differs."""
-    return [*_arrays(first), *_rows(run, reference)]
+def _exact(run: Measured, reference: Measured, first: ArrayDifference | None) -> list[Finding]:
+    """Every value under the seeds that both have, by baseline and task; arrays if they alone differ."""
+    rows = [*_rows(run, reference)]
+    equal = all(one.verdict == "reproduced" for one in rows)
+    return [*(_arrays(first) if equal and first else ()), *rows]
 
 
-def _arrays(first: Difference | None) -> Iterable[Finding]:
-    if first is not None:
-        reason = f"the first array that differs: {first.array} of {first.job}"
-        yield _finding(first.baseline or "preparation", "arrays", "drifted", reason)
+def _arrays(first: ArrayDifference) -> Iterable[Finding]:
+    yield _finding(first.baseline or "preparation", "arrays", "drifted", f"no number differs, but {first.words}")
 
 
 def _certified(run: Measured, reference: Measured) -> Iterable[Finding]:

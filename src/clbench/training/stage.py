@@ -143,7 +143,6 @@ class Stage:
         self.network.train()
         if self.schedule.head_first or self.schedule.freeze != "none":
             self.network.freeze(self.schedule.frozen(self.epoch))
-        self.trace.begin()
 
     def _finite(self) -> bool:
         return math.isfinite(self.losses[-1]) and all(bool(p.isfinite().all()) for p in self.parameters)
@@ -166,6 +165,7 @@ class Stage:
         batch = self._next_batch()
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.rate(self.epoch, iteration) * self.method.rate(iteration)
+        self.trace.begin()
         loss = self.step(self.method.relabel(batch), iteration)
         self.trace.see(loss)
         return loss

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 
@@ -16,6 +15,7 @@ from clbench.definitions.anatomy_source import AnatomySource
 from clbench.definitions.catalogue import Catalogue
 from clbench.definitions.models import TaskCard
 from clbench.errors import DefinitionError
+from machine import clean_environment
 
 TASKS = tuple(name for name in Catalogue.open().names("task") if name.startswith("mini-"))
 SOME = range(5)
@@ -64,7 +64,7 @@ def test_a_machine_without_vector_instructions_makes_the_same_cases() -> None:
 
     features = " ".join(name for name in __cpu_dispatch__ if __cpu_features__.get(name))
     script = f"import runpy; print(runpy.run_path({__file__!r})['digests']())"
-    environment = os.environ | {"NPY_DISABLE_CPU_FEATURES": features}
+    environment = clean_environment() | {"NPY_DISABLE_CPU_FEATURES": features, "CLBENCH_ARITHMETIC": "native"}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
     assert done.stdout.strip() == str(GOLDEN), done.stderr
 

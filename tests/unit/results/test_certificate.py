@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clbench.results.arrays import Difference, JobArrays, Trace, first_difference
+from clbench.results.arrays import ArrayDifference, JobArrays, Trace, first_difference
 from clbench.results.certificate import (
     DICE_TOLERANCE,
     NARROW,
@@ -98,8 +98,8 @@ def arrays(job: str, traced: Trace | None = None, **values: str) -> JobArrays:
 def test_the_first_difference_is_in_the_order_in_which_arrays_are_made() -> None:
     reference = [arrays("one", a="1", b="2"), arrays("two", trace(), a="1")]
     assert first_difference(reference, reference) is None
-    assert first_difference([arrays("two", trace(), a="9"), arrays("one", a="1", b="9")], reference) == Difference(
-        job="one", baseline="ewc", array="b")  # fmt: skip
+    found = first_difference([arrays("two", trace(), a="9"), arrays("one", a="1", b="9")], reference)
+    assert found == ArrayDifference(job="one", baseline="ewc", array="b")
 
 
 def test_of_a_stage_the_weights_of_its_first_iterations_come_first() -> None:

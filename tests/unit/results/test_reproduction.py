@@ -290,8 +290,8 @@ def test_a_differing_array_is_drift_though_all_numbers_are_equal_and_is_named() 
     other = (kept[0], kept[1].model_copy(update={"arrays": {"w": "1", "b": "9"}}))
     found = reproduction(replace(run, arrays=other), replace(run, arrays=kept), 0.05)
     assert (found.verdict, found.findings[0].baseline) == ("drifted", "ewc")
-    assert found.findings[0].reason == "the first array that differs: b of stage 2"
-    assert "the first array that differs: b of stage 2" in text(found)
+    assert found.findings[0].reason == "no number differs, but the first array that differs is b of stage 2"
+    assert "the first array that differs is b of stage 2" in text(found).splitlines()[2]
 
 
 def test_where_bits_can_not_be_compared_the_certificate_judges_one_seed() -> None:
