@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,6 +66,7 @@ def test_a_machine_without_vector_instructions_makes_the_same_cases() -> None:
     features = " ".join(name for name in __cpu_dispatch__ if __cpu_features__.get(name))
     script = f"import runpy; print(runpy.run_path({__file__!r})['digests']())"
     environment = clean_environment() | {"NPY_DISABLE_CPU_FEATURES": features, "CLBENCH_ARITHMETIC": "native"}
+    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
     assert done.stdout.strip() == str(GOLDEN), done.stderr
 
