@@ -48,8 +48,8 @@ PORTABILITY := $(BIN)/python -m pytest -rs
 test-portability: setup  ## all methods on two emulated processors: the bits of this one (qemu-user; half an hour)
 	$(PORTABILITY) tests/portability/test_*.py
 
-test-portability-short: setup  ## fine-tuning and EWC on an emulated processor (qemu-user; minutes)
-	$(PORTABILITY) tests/portability/test_digests.py tests/portability/test_short.py
+test-portability-short: setup  ## eight sizes of caches; fine-tuning and EWC on an emulated processor (qemu-user; minutes)
+	$(PORTABILITY) tests/portability/test_digests.py tests/portability/test_caches.py tests/portability/test_short.py
 
 test-faults: setup  ## plant faults and see that `clbench reproduce ci` finds each (half an hour)
 	$(BIN)/python -m pytest -rs tests/faults/test_*.py

@@ -6,21 +6,18 @@ Other processors are this one, told of other caches and another vendor at run ti
 from __future__ import annotations
 
 import json
-import platform
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from clbench.arithmetic import SETTINGS, why_native
+from clbench.execute.client import ONE_THREAD
+from clbench.processor import processor
 from machine import clean_environment
 from portability.cache_stub import CACHES
 
-PORTABLE = {
-    "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE",
-    "OPENBLAS_CORETYPE": "Haswell", "NPY_ENABLE_CPU_FEATURES": "X86_V3",
-    "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
-}  # fmt: skip
 LAYERS = ["48->96 @20", "64->128 @16", "128->256 @12", "256->320 @8", "320->320 @8"]
 WORKLOADS = ["embedded", "wide", "wide, residual", *LAYERS]
 PLAIN = ["wide, plain", *(f"{layer}, plain" for layer in LAYERS)]
@@ -28,14 +25,7 @@ SIZES = [f"{l1}/{l2} KB" for l1, l2 in CACHES]
 VENDORS = ["Intel", "another vendor"]
 
 
-def has_avx2() -> bool:
-    """Whether this is a Linux on x86-64 with AVX2 and FMA."""
-    information = Path("/proc/cpuinfo")
-    known = platform.machine() == "x86_64" and information.exists()
-    return known and {"avx2", "fma"} <= set(information.read_text().split())
-
-
-pytestmark = pytest.mark.skipif(not has_avx2(), reason="portable arithmetic needs Linux on x86-64 with AVX2 and FMA")
+pytestmark = pytest.mark.skipif(bool(why_native("", processor())), reason=why_native("", processor()) or "portable")
 
 
 def hashes(asked: dict[str, list[str]], environment: dict[str, str]) -> dict[str, dict[str, str]]:
@@ -51,7 +41,7 @@ def hashes(asked: dict[str, list[str]], environment: dict[str, str]) -> dict[str
 @pytest.fixture(scope="module")
 def portable() -> dict[str, str]:
     """The environment of portable arithmetic."""
-    return clean_environment() | PORTABLE
+    return {**clean_environment(), **SETTINGS, **ONE_THREAD}
 
 
 @pytest.fixture(scope="module")
