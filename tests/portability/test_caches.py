@@ -32,9 +32,9 @@ def hashes(asked: dict[str, list[str]], environment: dict[str, str]) -> dict[str
     """What ``hashes.py`` prints; skips the test where this build of torch can't be told of another processor."""
     script = Path(__file__).with_name("hashes.py")
     found = json.loads(subprocess.check_output([sys.executable, script, json.dumps(asked)], env=environment))
-    for processor, each in found.items():
+    for name, each in found.items():
         if "missing" in each:
-            pytest.skip(f"torch can't be told of {processor}: {each['missing']}")
+            pytest.skip(f"torch can't be told of {name}: {each['missing']}")
     return found
 
 
