@@ -120,7 +120,7 @@ def _kept() -> str | None:
 
 def _file() -> Path:
     """Where the answer of this type of processor and these versions is kept."""
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
     key = digest([_versions(), processor().type, sorted(processor().flags)])
     return caches / "clbench" / "arithmetic" / f"{key[:16]}.json"
 

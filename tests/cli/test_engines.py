@@ -154,3 +154,11 @@ def test_the_job_command_is_clbench_job_in_a_container_if_there_is_one(tmp_path:
     assert Slurm(contained).command(plan, "clbench.job") == [
         "apptainer", "exec", "--nv", "--bind", "/a b", "our.sif", "clbench", "job", str(plan),
     ]  # fmt: skip
+
+
+def test_a_node_is_told_of_native_arithmetic_even_where_no_variable_reaches_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLBENCH_ARITHMETIC", "native")
+    command = Slurm(SlurmProfile(container="docker run image")).command(tmp_path / "plan.json", "clbench.job")
+    assert command[:6] == ["docker", "run", "image", "env", "CLBENCH_ARITHMETIC=native", "clbench"]
