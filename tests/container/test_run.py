@@ -80,7 +80,7 @@ def test_a_run_that_was_stopped_and_whose_engine_was_killed_ends_with_the_rows_o
     code, out, err = engine.clbench(*ours, "reproduce", "ci")
 
     assert code == 0, out + err
-    assert "of 11 jobs to do" in out, "progress is passed on"
+    assert "of 15 jobs to do" in out, "progress is passed on"
     assert host.wait(900) == 0, (engine.folder / "host.log").read_text()
     rows = [folder / "rows.csv" for folder in (results / "reports/ci", engine.folder / "host-run")]
     assert rows[0].read_bytes() == rows[1].read_bytes()

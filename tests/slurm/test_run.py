@@ -33,7 +33,7 @@ def broken_off(cluster: Any) -> str:
 def test_why_a_job_ended_is_said_as_it_is_of_a_local_one(broken_off: str) -> None:
     assert "stopped at epoch" in broken_off
     assert "the job's process died of SIGKILL" in broken_off
-    assert "2 failed, 6 not tried because they need what failed; the same command tries again" in broken_off
+    assert "2 failed, 10 not tried because they need what failed; the same command tries again" in broken_off
 
 
 def test_the_same_command_goes_on_from_the_checkpoints_and_ends_with_the_rows_of_a_local_run(
@@ -44,7 +44,7 @@ def test_the_same_command_goes_on_from_the_checkpoints_and_ends_with_the_rows_of
     said = program.communicate()[0]
 
     assert program.returncode == 0, said
-    assert said.startswith("8 of 11 jobs to do, 3 cached, on Slurm (main)")
+    assert said.startswith("12 of 15 jobs to do, 3 cached, on Slurm (main)")
     assert "resuming after epoch" in cluster.log("run", LIVER)
     assert (cluster.folder / "run/rows.csv").read_bytes() == local_rows
     measured["the rest of ci on Slurm"] = f"{time.monotonic() - start:.0f} s"

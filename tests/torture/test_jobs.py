@@ -91,7 +91,7 @@ def _assert_only_its_chain_fails(
     assert list(program.folder.glob(f"store/jobs/{LOST[-1]}-*/result.json")), "the other chain went on"
     again = program(*RUN)
     assert again.code == 0, again.err
-    assert again.err.startswith("2 of 11 jobs to do, 9 cached"), again.err
+    assert again.err.startswith("2 of 15 jobs to do, 13 cached"), again.err
     assert (program.folder / "run" / "rows.csv").read_bytes() == quiet.rows
 
 
