@@ -54,8 +54,13 @@ class Collected:
     arrays: tuple[JobArrays, ...] = ()
 
 
-def benchmark_info(resolved: Resolved) -> BenchmarkInfo:
-    """How the report names and orders things, and what it must not be read as."""
+def benchmark_info(resolved: Resolved, notes: Iterable[str] = ()) -> BenchmarkInfo:
+    """How the report names and orders things, and what it must not be read as.
+
+    Args:
+        resolved: the definition.
+        notes: what is odd about the data.
+    """
     benchmark, protocols = resolved.benchmark, resolved.benchmark.protocols
     names = [] if protocols.from_scratch is None else ["from-scratch"]
     if protocols.joint is not None:
@@ -67,6 +72,7 @@ def benchmark_info(resolved: Resolved) -> BenchmarkInfo:
     embedded = any(card.source.kind == "anatomy" for card in resolved.tasks.values())
     targets = () if protocols.transfer is None else protocols.transfer.targets
     caveats = (ONE_PATIENT, *((SPEED_NOT_HEIGHT,) if targets else ())) if embedded else ()
+    caveats = (*caveats, *(f"DATA: {note}." for note in notes))
     return BenchmarkInfo(
         benchmark.name, benchmark.version, benchmark.title, benchmark.sequence, targets, benchmark.seeds,
         tuple(baselines), caveats, benchmark.all_orders, _tuned(protocols.transfer, baselines),

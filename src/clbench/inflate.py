@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import zlib
+from collections.abc import Iterator
 
-CHUNK = 2**24
+PART = 2**22
+"""Bytes that are unpacked at once: few enough for a processor's cache."""
+MAGIC = b"\x1f\x8b"
 
 
 def inflated(data: bytes, most: int) -> bytes:
@@ -19,14 +20,47 @@ def inflated(data: bytes, most: int) -> bytes:
     Raises:
         ValueError: it is no whole gzip file, or unpacks to more.
     """
-    parts, size = [], 0
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-            while part := file.read(CHUNK):
-                parts.append(part)
+    return b"".join(inflating(data, most))
+
+
+def inflating(data: bytes, most: int) -> Iterator[bytes]:
+    """What a gzip file holds, part by part; its checksum is compared before the last part ends the iteration.
+
+    Args:
+        data: the file's bytes, of one gzip stream or of several one after another.
+        most: bytes that it may unpack to.
+
+    Raises:
+        ValueError: it is no whole gzip file, or unpacks to more.
+    """
+    size, rest = 0, memoryview(data)
+    while True:
+        if rest[:2] != MAGIC:
+            raise ValueError(f"Not a gzipped file ({bytes(rest[:2])!r})")
+        stream = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        while not stream.eof:
+            for part in _parts(stream, rest[:PART]):
                 size += len(part)
                 if size > most:
                     raise ValueError(f"it unpacks to more than {most / 2**30:g} GiB, the most that is read")
-    except (EOFError, OSError, zlib.error) as error:
+                yield part
+            rest = rest[PART:]
+        rest = memoryview((stream.unused_data + bytes(rest)).lstrip(b"\0"))  # a stream may be padded
+        if not rest:
+            return
+
+
+def _parts(stream: zlib._Decompress, packed: memoryview) -> Iterator[bytes]:
+    """What some bytes of a gzip stream unpack to.
+
+    Raises:
+        ValueError: it is damaged, or there are no bytes where the stream goes on.
+    """
+    if not packed:
+        raise ValueError("Compressed file ended before the end-of-stream marker was reached")
+    try:
+        while packed:
+            yield stream.decompress(packed, PART)
+            packed = memoryview(stream.unconsumed_tail)
+    except zlib.error as error:
         raise ValueError(str(error)) from error
-    return b"".join(parts)

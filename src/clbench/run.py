@@ -12,6 +12,7 @@ from rich.console import Console
 from clbench.arithmetic import CUDA
 from clbench.collect import Collected, benchmark_info, collect
 from clbench.data.available import prepared_datasets, require
+from clbench.data.problems import shortened_list
 from clbench.definitions.catalogue import Catalogue
 from clbench.definitions.models import Resolved
 from clbench.definitions.places import DataPlaces
@@ -27,9 +28,10 @@ from clbench.job import is_done, says_it_is_done
 from clbench.known_answer import planned_arithmetic
 from clbench.pictures.gallery import Gallery
 from clbench.pictures.page import page_pictures
-from clbench.plan import Plan
+from clbench.plan import Plan, PrepareSpec
 from clbench.plan.expand import make_plan
 from clbench.plan.jobs import Arithmetics
+from clbench.plan.notes import data_notes
 from clbench.plan.sealed import other_version, plan_bytes, read_plan_file
 from clbench.plan.trust import require_trusted
 from clbench.provenance import provenance
@@ -194,7 +196,7 @@ def report(plan: Plan, folder: Path, command: str | None = None) -> Summary:
     store = Store(Path(plan.store))
     collected = collect(plan, store)
     summary = summarise(
-        benchmark_info(plan.resolved), collected.rows, collected.records, collected.missing, collected.monitored
+        benchmark_info(plan.resolved, _data_notes(plan)), collected.rows, collected.records, collected.missing, collected.monitored
     )
     drift, maps = read_drift(folder, plan)
     summary = summary.model_copy(update={"drift": drift})
@@ -210,6 +212,11 @@ def report(plan: Plan, folder: Path, command: str | None = None) -> Summary:
         seal(folder)
         write_page(folder, whole, collected.rows, page_pictures(_gallery(plan, store, collected)), maps)
     return summary
+
+
+def _data_notes(plan: Plan) -> list[str]:
+    """What the report says of the data."""
+    return shortened_list(data_notes(PrepareSpec.model_validate(plan.preparation.spec)))
 
 
 def _write_monitored(path: Path, rows: tuple[Row, ...]) -> None:

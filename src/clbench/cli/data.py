@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -84,20 +84,25 @@ def prepare_command(
     Every case is read once and checked; images and labels are laid out for nnU-Net by links; a manifest says what
     they are. What is wrong is reported for all cases together, and the same command goes on once it is mended.
     """
+    from clbench.data.notes import axes_between
     from clbench.data.prepare import prepare
     from clbench.data.telling import ConsoleTelling
 
     places = DataPlaces.default(data)
     telling = ConsoleTelling()
+    axes: dict[str, Mapping[str, int]] = {}
 
     def lay_out(card: TaskCard) -> None:
         if card.source.kind == "anatomy":
             telling.say(f"{card.name}: nothing to prepare, its cases are generated when it is run")
             return
         dataset = prepare(card, places, processes, telling)
+        axes[card.name] = dataset.axes
         click.echo(f"{card.name}: manifest {dataset.manifest} in {places.prepared(card.name) / 'manifest.json'}")
 
     _with_each(_cards(names, suites, places), lay_out)
+    for note in axes_between(axes) if len(axes) > 1 else ():
+        telling.say(f"note: {note}")
 
 
 @data_command.command("verify")

@@ -10,7 +10,10 @@ import click
 
 from clbench.cli.options import data_option, json_option, store_option, suite_option
 from clbench.cores import available_cores
+from clbench.data.problems import shortened_list
 from clbench.disk import make_folder, writing_to
+from clbench.plan import PrepareSpec
+from clbench.plan.notes import data_notes
 from clbench.report.preflight_tables import preflight_tables, preflight_words
 from clbench.report.render import TERMINAL_WIDTH, terminal
 from clbench.run import Places
@@ -39,10 +42,13 @@ def preflight_command(
         found = preflight(plan.preparation, Store(store), threads=available_cores())
     found = {"benchmark": plan.resolved.benchmark.name, **found}
     found["datasets"] = {task: found["datasets"][task] for task in plan.resolved.tasks}
+    found["notes"] = data_notes(PrepareSpec.model_validate(plan.preparation.spec))
     if as_json:
         click.echo(json.dumps(found, indent=1))
         return
     for words in preflight_words(plan.resolved.benchmark.name, found):
         click.echo(textwrap.fill(words, TERMINAL_WIDTH, subsequent_indent="  " if words.startswith("-") else ""))
+    for note in shortened_list(found["notes"]):
+        click.echo(textwrap.fill(f"Note: {note}.", TERMINAL_WIDTH, subsequent_indent="  "))
     for table in preflight_tables(found):
         click.echo(f"\n{terminal(table)}", nl=False)

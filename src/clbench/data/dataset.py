@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -19,11 +19,13 @@ class RawCase:
         id: its name, unique in the dataset.
         images: one file per channel.
         label: the label file, in the source's own numbers.
+        reader: the reader of nnU-Net's that a run reads it with; empty for nnU-Net's first one for its ending.
     """
 
     id: str
     images: tuple[Path, ...]
     label: Path
+    reader: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class RawDataset:
     Attributes:
         folder: the dataset's folder.
         cases: its labelled cases, sorted by id.
+        notes: what is odd about it though it can be used, in sentences.
+        axes: how many cases are read with which axes, such as RAS; empty for generated data.
         manifest: digest of the manifest of every case's bytes and geometry; empty for generated data, whose card
             already determines them.
     """
@@ -40,6 +44,8 @@ class RawDataset:
     folder: Path
     cases: tuple[RawCase, ...]
     manifest: str = ""
+    notes: tuple[str, ...] = ()
+    axes: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def description(self) -> Json:

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from clbench.data.dataset import RawCase
 from clbench.data.memory import Memory
-from clbench.data.problems import CaseProblem
+from clbench.data.problems import CaseProblem, shortened
 from clbench.data.telling import Advance
 from clbench.errors import MissingEnvironment
+from clbench.readers import Unreadable, read_volume, voxel_size_file
 from clbench.store import Json
 
 CORNER = 0.1
@@ -25,15 +26,35 @@ CORNER = 0.1
 
 
 def files_of(case: RawCase) -> list[Path]:
-    """All files of a case, the label last."""
+    """All files of a case that are read, the label last of those that hold voxels."""
     return [*case.images, case.label]
 
 
-def examine_case(case: RawCase) -> list[Json]:
-    """The facts about each image of a case, in order, then about its label."""
-    from clbench.data.imaging import examine_image, examine_label
+def watched_files(case: RawCase) -> list[Path]:
+    """All files that determine what is read of a case: its own, and those with the voxel sizes of TIFF files."""
+    sizes = [voxel_size_file(path, path == case.label) for path in files_of(case)]
+    return [*files_of(case), *sorted({path for path in sizes if path and path.is_file()})]
 
-    return [*map(examine_image, case.images), examine_label(case.label)]
+
+def examine_case(case: RawCase) -> list[Json]:
+    """The facts about each image of a case, in order, then about its label, as the run's reader reads them."""
+    from clbench.data.imaging import default_reader, facts_of, unreadable
+    from clbench.data.lost import Box, foreground_outside, nonzero_box
+
+    facts: list[Json] = []
+    boxes: list[Box | None] = []
+    for path in files_of(case):
+        label = path is case.label
+        try:
+            volume = read_volume(case.reader or default_reader(path), path, label)
+            facts.append(facts_of(volume, path, label))
+            if label and len(facts) > len(boxes) == len(case.images):
+                facts[-1]["lost"] = foreground_outside(volume.values, boxes)
+            elif not label:
+                boxes.append(nonzero_box(volume.values))
+        except (Unreadable, MemoryError) as error:
+            facts.append(unreadable(error))
+    return facts
 
 
 def examine(
@@ -54,15 +75,25 @@ def examine(
     Raises:
         MissingEnvironment: a process that read a case was killed.
     """
-    known = {} if afresh else {case.id: facts for case in cases if (facts := memory.recall(files_of(case)))}
+    known = {} if afresh else {case.id: facts for case in cases if (facts := _recalled(case, memory))}
     left = [case for case in cases if case.id not in known]
     advance(len(known), len(cases))
     for case, facts in _examined(left, processes):
         known[case.id] = facts
         if not any("error" in each for each in facts):
-            memory.keep(files_of(case), facts)
+            memory.keep(watched_files(case), facts, _what(case))
         advance(len(known), len(cases))
     return known
+
+
+def _recalled(case: RawCase, memory: Memory) -> list[Json] | None:
+    found: list[Json] | None = memory.recall(watched_files(case), _what(case))
+    return found
+
+
+def _what(case: RawCase) -> str:
+    """What is remembered: readers may see the same file differently."""
+    return f"case read by {case.reader or 'default'}"
 
 
 def _examined(cases: Sequence[RawCase], processes: int) -> Iterator[tuple[RawCase, list[Json]]]:
@@ -141,14 +172,18 @@ def _grid_message(image: Json, other: Json) -> str | None:
     """Why a channel or label does not lie on the image's grid."""
     if image["shape"] != other["shape"]:
         return f"has {_by(other['shape'])} voxels where the image has {_by(image['shape'])}"
-    sizes = zip(image["spacing"], other["spacing"], strict=True)
-    if any(abs(a - b) > 1e-8 + 1e-5 * abs(a) for a, b in sizes):  # nnU-Net's own tolerance
+    if len(image["spacing"]) != len(other["spacing"]) or not _close(image["spacing"], other["spacing"]):
         return f"has voxels of {_by(other['spacing'])} mm where the image has {_by(image['spacing'])} mm"
     apart = _farthest_corner(image, other) / min(image["spacing"])
     if apart > CORNER:
         axes = f"axes {other['orientation']} and {image['orientation']}"
         return f"lies elsewhere than the image: corners are up to {apart:.1f} voxels apart (affines differ; {axes})"
     return None
+
+
+def _close(sizes: Sequence[float], others: Sequence[float]) -> bool:
+    """Whether voxel sizes are equal within nnU-Net's own tolerance, and the rounding to which they are noted."""
+    return all(abs(a - b) <= 2e-6 + 1e-5 * abs(a) for a, b in zip(sizes, others, strict=True))
 
 
 def _farthest_corner(image: Json, other: Json) -> float:
@@ -175,8 +210,8 @@ def _label_message(label: Json, scheme: set[int]) -> str | None:
     odd = {int(value): count for value, count in label["values"].items() if int(value) not in scheme | {0}}
     if not odd:
         return None
-    found = ", ".join(f"{value} ({count} voxels)" for value, count in sorted(odd.items()))
-    return f"has {found}; the label scheme has 0 (background), {', '.join(map(str, sorted(scheme)))}"
+    found = shortened(f"{value} ({count} voxels)" for value, count in sorted(odd.items()))
+    return f"has {found}; the label scheme has 0 (background), {shortened(sorted(scheme))}"
 
 
 def _by(sizes: Iterable[float]) -> str:

@@ -1,172 +1,144 @@
-"""What an image file holds: its bytes' checksum, its grid, and its values, read once and slab by slab."""
+"""What an image or label holds, as the run's own reader gives it: its bytes' checksum, its grid, and its values."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
-import re
-import struct
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from clbench.inflate import inflated
+from clbench.data.geometries import second_opinion
+from clbench.readers import BY_ENDING, Unreadable, Volume, read_volume, voxel_size_file
 from clbench.store import Json
 
 Array = npt.NDArray[Any]
-SLAB = 2**22
-"""Voxels that are looked at together; bounds the memory beside the image itself."""
-MOST = 2**33
-"""Bytes that a compressed image may unpack to."""
+LABELS = 65536
+"""nnU-Net writes label maps with 16 bits at most."""
 
 
-@dataclass(frozen=True)
-class Volume:
-    """An image as it is stored.
-
-    Attributes:
-        stored: numbers in the file, axes in the file's order.
-        slope: what a stored number is multiplied with.
-        intercept: what is then added.
-        affine: voxel → mm towards right, front and head, 4 × 4.
-        spacing: voxel size along the axes in mm.
-    """
-
-    stored: Array
-    slope: float
-    intercept: float
-    affine: npt.NDArray[np.float64]
-    spacing: tuple[float, ...]
-
-    def slabs(self) -> Iterator[Array]:
-        """The values, some slices at a time."""
-        slices = self.stored.shape[-1]
-        step = max(1, SLAB * slices // max(self.stored.size, 1))
-        for start in range(0, slices, step):
-            slab = self.stored[..., start : start + step]
-            yield slab if (self.slope, self.intercept) == (1, 0) else slab * self.slope + self.intercept
-
-
-def examine_image(path: Path) -> Json:
+def examine_image(path: Path, reader: str | None = None) -> Json:
     """Checksum, grid, and whether the values can be learnt from; ``error`` instead, if it can't be read."""
-    return _examined(path, _range)
+    return _examined(path, reader, label=False)
 
 
-def examine_label(path: Path) -> Json:
+def examine_label(path: Path, reader: str | None = None) -> Json:
     """Checksum, grid, and how many voxels have which value; ``error`` instead, if it can't be read."""
-    return _examined(path, _histogram)
+    return _examined(path, reader, label=True)
 
 
-def _examined(path: Path, look: Any) -> Json:
+def _examined(path: Path, reader: str | None, label: bool) -> Json:
     try:
-        data = path.read_bytes()
-        volume = read_volume(path, data)
-        facts = {"sha256": hashlib.sha256(data).hexdigest()} | _grid(volume)
-        return facts | (look(volume) if volume.stored.size else {"empty": True})
-    except MemoryError:
-        return {"error": "does not fit into memory"}
-    except Exception as error:  # readers raise anything at a truncated or foreign file
-        return {"error": f"can't be read, it may be truncated: {error or type(error).__name__}"}
+        return facts_of(read_volume(reader or default_reader(path), path, label), path, label)
+    except (Unreadable, MemoryError) as error:
+        return unreadable(error)
+
+
+def default_reader(path: Path) -> str:
+    """nnU-Net's reader for a file whose dataset asks for none."""
+    ending = next((ending for ending in BY_ENDING if path.name.lower().endswith(ending)), ".nrrd")
+    return BY_ENDING[ending]
+
+
+def unreadable(error: Exception) -> Json:
+    """The facts about a file that can't be read."""
+    return {"error": "does not fit into memory" if isinstance(error, MemoryError) else str(error)}
+
+
+def facts_of(volume: Volume, path: Path, label: bool) -> Json:
+    """The facts about a file that was read.
+
+    Args:
+        volume: what is in it.
+        path: the file.
+        label: whether it is a label.
+
+    Returns:
+        ``sha256``; ``shape``, ``spacing`` (mm) and ``affine`` in the order x, y, z; ``orientation`` in the file and ``axes`` as
+        read; ``notes``; of an
+        image ``finite`` and ``range``, of a label ``integers`` and ``values`` or an ``example`` of a fraction.
+    """
+    facts = {"sha256": volume.sha256, **_grid(volume), "notes": _notes(volume, path, label)}
+    if not volume.values.size:
+        return facts | {"empty": True}
+    if volume.odd is not None:
+        return facts | ({"integers": False, "example": str(volume.odd)} if label else {"finite": False, "range": None})
+    return facts | (histogram(volume.values) if label else _range(volume.values))
+
+
+def _notes(volume: Volume, path: Path, label: bool) -> dict[str, str]:
+    beside = voxel_size_file(path, label)
+    if beside and not beside.is_file():
+        return {"size": f"{beside.name} with its voxel size is missing, so that nnU-Net takes 1 × 1 × 1 mm"}
+    return second_opinion(volume)
 
 
 def _grid(volume: Volume) -> Json:
+    """Shape, spacing, affine and orientation; what is no single 3-D volume keeps its odd shape."""
     import nibabel
 
+    values, spacing = volume.values, [float(size) for size in volume.properties["spacing"]]
+    whole = values.ndim == 4 and values.shape[0] == 1 and len(spacing) == 3
+    affine, stored = affines_of(volume.properties)
+    flat = len(volume.properties.get("sitk_stuff", {}).get("spacing", spacing)) == 2
+    shape = list(values.shape[1:] if whole else values.shape)[::-1]
     return {
-        "shape": list(volume.stored.shape),
-        "spacing": [round(float(size), 6) for size in volume.spacing],
-        "affine": [[float(value) for value in row] for row in volume.affine],
-        "orientation": "".join(str(code) for code in nibabel.aff2axcodes(volume.affine)),
+        "shape": shape[:2] if flat else shape,
+        "spacing": [round(size, 6) for size in reversed(spacing)],
+        "affine": [[float(value) for value in row] for row in affine],
+        "orientation": "".join(str(code) for code in nibabel.aff2axcodes(stored)),
+        "axes": "".join(str(code) for code in nibabel.aff2axcodes(affine)),
     }
 
 
-def _range(volume: Volume) -> Json:
-    low, high, finite = np.inf, -np.inf, True
-    for slab in volume.slabs():
-        finite = finite and (slab.dtype.kind in "iub" or bool(np.isfinite(slab).all()))
-        if finite:
-            low, high = min(low, float(slab.min())), max(high, float(slab.max()))
+def affines_of(properties: Json) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Voxel (x, y, z) → mm towards right, front and head of what was read, and of how it lies in its file.
+
+    Args:
+        properties: what one of nnU-Net's readers noted of the geometry.
+    """
+    if found := properties.get("nibabel_stuff"):
+        stored = np.asarray(found["original_affine"], dtype=float)
+        return np.asarray(found.get("reoriented_affine", stored), dtype=float), stored
+    found, affine = properties.get("sitk_stuff"), np.eye(4)
+    if not found or len(found["spacing"]) < 3:
+        affine[:3, :3] = np.diag([float(size) for size in reversed(properties["spacing"])][:3])
+        return affine, affine
+    axes = len(found["spacing"])
+    direction = np.array(found["direction"]).reshape(axes, axes)[:3, :3]
+    affine[:3, :3], affine[:3, 3] = direction * found["spacing"][:3], found["origin"][:3]
+    affine[:2] *= -1  # ITK's axes point to the left and the back
+    return affine, affine
+
+
+def _range(values: Array) -> Json:
+    low, high = float(values.min()), float(values.max())
+    finite = bool(np.isfinite(low) and np.isfinite(high))  # a minimum is NaN if any value is
     return {"finite": finite, "range": [low, high] if finite else None}
 
 
-def _histogram(volume: Volume) -> Json:
-    counts: Counter[int] = Counter()
-    for slab in volume.slabs():
-        if slab.dtype.kind == "f" and (odd := slab[~_whole(slab)]).size:
-            return {"integers": False, "example": str(odd.flat[0])}
-        counts.update(_counted(slab))
-    return {"integers": True, "values": {str(value): counts[value] for value in sorted(counts)}}
+def histogram(values: Array) -> Json:
+    """How many voxels have which value, or an ``example`` of one that is no whole number.
 
-
-def _whole(slab: Array) -> npt.NDArray[np.bool_]:
-    whole: npt.NDArray[np.bool_] = np.isfinite(slab) & (np.rint(slab) == slab)
-    return whole
-
-
-def _counted(slab: Array) -> dict[int, int]:
-    if slab.dtype.kind in "ui" and slab.min() >= 0 and slab.max() < 4096:
-        found = np.bincount(slab.ravel(order="K"))
-        return {int(value): int(found[value]) for value in np.flatnonzero(found)}
-    values, numbers = np.unique(slab, return_counts=True)
-    return {int(value): int(number) for value, number in zip(values, numbers, strict=True)}
-
-
-def read_volume(path: Path, data: bytes) -> Volume:
-    """Read an image; a compressed file is read to its end, so that its own checksum is compared.
-
-    Raises:
-        OSError, EOFError, ValueError, RuntimeError, zlib.error: it is truncated or no such file.
+    Args:
+        values: ``(1, Z, Y, X)``; worked on slice by slice, which a processor's cache holds.
     """
-    name = path.name.lower()
-    if name.endswith((".nii", ".nii.gz")):
-        return _nifti(inflated(data, MOST) if name.endswith(".gz") else data)
-    return _tiff(path) if name.endswith((".tif", ".tiff")) else _itk(path)
-
-
-def _nifti(data: bytes) -> Volume:
-    import nibabel
-
-    size = {struct.unpack(order, data[:4])[0] for order in ("<i", ">i")}
-    if not size & {348, 540}:
-        raise ValueError("it is no NIfTI file")
-    image = (nibabel.Nifti2Image if 540 in size else nibabel.Nifti1Image).from_bytes(data)
-    needed = image.dataobj.offset + math.prod(image.shape) * image.dataobj.dtype.itemsize
-    if needed > len(data):  # nibabel makes room for all that a header claims before it reads
-        raise ValueError(f"Expected {needed} bytes by its header, got {len(data)}")
-    slope, intercept = float(image.dataobj.slope), float(image.dataobj.inter)
-    spacing = tuple(map(float, image.header.get_zooms()))
-    return Volume(image.dataobj.get_unscaled(), slope, intercept, image.affine, spacing)
-
-
-def _itk(path: Path) -> Volume:
-    """Through ITK, whose axes point to the left and the back."""
-    import SimpleITK
-
-    image = SimpleITK.ReadImage(str(path))
-    stored = SimpleITK.GetArrayFromImage(image)
-    spacing = tuple(image.GetSpacing())
-    if image.GetNumberOfComponentsPerPixel() > 1 or len(spacing) != 3:
-        return Volume(stored.T, 1, 0, np.eye(4), spacing)
-    affine = np.eye(4)
-    affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * spacing
-    affine[:3, 3] = image.GetOrigin()
-    affine[:2] *= -1
-    return Volume(stored.transpose(2, 1, 0), 1, 0, affine, spacing)
-
-
-def _tiff(path: Path) -> Volume:
-    """A stack of slices with its voxel size in a JSON file beside it, as nnU-Net's reader wants it."""
-    import tifffile
-
-    stored = tifffile.imread(path).T
-    beside = path.with_name(re.sub(r"(_\d{4})?\.tiff?$", ".json", path.name, flags=re.IGNORECASE))
-    if not beside.is_file():
-        raise ValueError(f"{beside} with the voxel size is missing")
-    spacing = tuple(float(size) for size in reversed(json.loads(beside.read_text())["spacing"]))
-    return Volume(stored, 1, 0, np.diag([*spacing, 1.0]), spacing)
+    counts = np.zeros(1, dtype=np.int64)
+    odd: dict[int, int] = {}
+    for layer in values[0]:
+        numbers = layer.astype(np.int32) if np.isfinite(layer).all() else None
+        if numbers is None or not np.array_equal(numbers, layer):
+            wrong = layer[~np.isfinite(layer) | (np.rint(layer) != layer)]
+            if wrong.size:
+                return {"integers": False, "example": str(wrong[0])}
+            numbers = np.full(layer.shape, -1, np.int32)
+        if numbers.min() < 0 or numbers.max() >= LABELS:
+            for value, number in zip(*np.unique(layer, return_counts=True), strict=True):
+                odd[int(value)] = odd.get(int(value), 0) + int(number)
+            continue
+        found = np.bincount(numbers.ravel(), minlength=len(counts))
+        found[: len(counts)] += counts
+        counts = found
+    for value in np.flatnonzero(counts):
+        odd[int(value)] = odd.get(int(value), 0) + int(counts[value])
+    return {"integers": True, "values": {str(value): odd[value] for value in sorted(odd)}}

@@ -11,7 +11,7 @@ from clbench.disk import writing_to
 from clbench.errors import CorruptArtifact
 from clbench.store import digest, read_sealed, write_sealed
 
-FORMAT = 1
+FORMAT = 2
 """Counts up whenever other things are looked at, so that what is remembered is not mixed."""
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock
 
 from clbench.cores import available_cores
 from clbench.data.dataset import RawCase, RawDataset
-from clbench.data.examine import case_problems, examine
+from clbench.data.examine import case_problems, examine, watched_files
 from clbench.data.manifest import differences, make_manifest, manifest_bytes, read_manifest
 from clbench.data.memory import Memory
+from clbench.data.notes import axes_of, dataset_notes
 from clbench.data.prepared import INDEX, MANIFEST, Index, described_by, read_index, sources_of, watch
-from clbench.data.problems import BadData, CaseProblem
+from clbench.data.problems import BadData, CaseProblem, shortened_list
 from clbench.data.sources import Tree, layout_of
 from clbench.data.telling import Silence, Telling
 from clbench.data.view import description, lay_out, write_description
@@ -21,6 +23,7 @@ from clbench.definitions.cards import TaskCard
 from clbench.definitions.places import DataPlaces
 from clbench.disk import make_folder, writing_to
 from clbench.errors import MissingEnvironment
+from clbench.readers import chosen_reader
 from clbench.store import Json, write_atomic
 
 SILENCE = Silence()
@@ -59,7 +62,9 @@ def tree_of(card: TaskCard, places: DataPlaces, telling: Telling = SILENCE) -> T
     if place is None:
         message = f"task {card.name}: its dataset is not there; `clbench data list` says where to get it"
         raise MissingEnvironment(message)
-    return layout.tree(card.source, layout.unpack(card.source, place, places, telling))
+    tree = layout.tree(card.source, layout.unpack(card.source, place, places, telling))
+    reader = reader_of(tree) if tree.ending else ""
+    return replace(tree, cases=tuple(replace(case, reader=reader) for case in tree.cases))
 
 
 def _prepare(card: TaskCard, places: DataPlaces, processes: int, telling: Telling) -> RawDataset:
@@ -78,10 +83,32 @@ def _prepare(card: TaskCard, places: DataPlaces, processes: int, telling: Tellin
         write_description(folder, description(card, tree, len(whole)))
     manifest = _manifest(card, tree, facts)
     write_atomic(home / MANIFEST, manifest_bytes(manifest))
-    dataset = RawDataset(folder, cases, manifest["digest"])
-    Index(dataset, described_by(card), watch(sources_of(tree.cases, tree.descriptions))).write(home / INDEX)
+    notes = dataset_notes(facts)
+    dataset = RawDataset(folder, cases, manifest["digest"], tuple(notes), axes_of(facts))
+    Index(dataset, described_by(card), watch(_watched(tree))).write(home / INDEX)
     telling.say(_summary(card, manifest, folder))
+    for note in shortened_list(notes):
+        telling.say(f"{card.name}: note: {note}")
     return dataset
+
+
+def _watched(tree: Tree) -> list[Path]:
+    """Everything whose change means that a dataset has to be looked at again."""
+    sizes = {path for case in tree.cases for path in watched_files(case)}
+    return sorted({*sources_of(tree.cases, tree.descriptions), *sizes})
+
+
+def reader_of(tree: Tree) -> str:
+    """The reader that a run will use for the cases, and so the one that they are checked with.
+
+    Raises:
+        MissingEnvironment: nnU-Net has none.
+    """
+    try:
+        return chosen_reader({"overwrite_image_reader_writer": tree.reader, "file_ending": tree.ending})
+    except ValueError as error:
+        file = tree.descriptions[0] if tree.descriptions else tree.folder
+        raise MissingEnvironment(f"{file}: {error}") from None
 
 
 def _laid_out(home: Path, tree: Tree, whole: Sequence[RawCase], telling: Telling) -> tuple[Path, tuple[RawCase, ...]]:

@@ -13,7 +13,7 @@ from clbench.definitions.places import DataPlaces
 from clbench.errors import CorruptArtifact
 from clbench.store import Json, digest, read_sealed, write_sealed
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST, INDEX = "manifest.json", "index.json"
 
 
@@ -48,7 +48,8 @@ class Index:
         cases = {case.id: [*map(str, case.images), str(case.label)] for case in self.dataset.cases}
         content = {
             "format": FORMAT, "folder": str(self.dataset.folder), "manifest": self.dataset.manifest,
-            "card": self.card, "cases": cases, "watched": self.watched,
+            "card": self.card, "cases": cases, "watched": self.watched, "notes": list(self.dataset.notes),
+            "axes": self.dataset.axes,
         }  # fmt: skip
         write_sealed(file, content)
 
@@ -65,7 +66,9 @@ def read_index(card: TaskCard, places: DataPlaces) -> Index | None:
 
 def _index(found: Json) -> Index:
     cases = (RawCase(id, tuple(map(Path, files[:-1])), Path(files[-1])) for id, files in found["cases"].items())
-    dataset = RawDataset(Path(found["folder"]), tuple(cases), found["manifest"])
+    dataset = RawDataset(
+        Path(found["folder"]), tuple(cases), found["manifest"], tuple(found["notes"]), dict(found["axes"])
+    )
     watched = {path: (size, changed) for path, (size, changed) in found["watched"].items()}
     return Index(dataset, found["card"], watched)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from clbench.data.examine import watched_files
 from clbench.data.raw import write_case
 from clbench.disk import last_straw, writing_to
 from clbench.errors import CorruptArtifact, MissingEnvironment
@@ -82,7 +83,7 @@ def look(task: TaskWork, case: CaseWork, folder: Path, kept: Path) -> Seen | Non
 def _content(task: TaskWork, case: CaseWork) -> Json:
     """What a fingerprint depends on, but for the code: the files' bytes, their reader, labels, draw, arithmetic."""
     return {
-        "files": [file_digest(file) for file in (*case.files.images, case.files.label)],
+        "files": [file_digest(file) for file in watched_files(case.files)],
         "reader": [task.description.get("overwrite_image_reader_writer"), task.description["file_ending"]],
         "labels": [list(task.card.labels.items()), list(task.card.original_labels.items())],
         "draw": [task.intensities_from, task.samples],

@@ -9,7 +9,9 @@ from clbench.errors import CorruptArtifact
 from clbench.identity import library_versions, package_files, sources_digest
 from clbench.store import Json, digest, read_checked, write_checked
 
-CODE = ("nnunet/labels.py", "nnunet/planning.py", "nnunet/reading.py", "job/case_work.py")
+CODE = (
+    "nnunet/labels.py", "nnunet/planning.py", "nnunet/reading.py", "job/case_work.py", "readers.py",
+)  # fmt: skip
 
 
 def kept_or_made(kept: Path, content: Json, make: Callable[[], bytes]) -> bytes:

@@ -26,6 +26,7 @@ from clbench.data.view import place
 from clbench.errors import MissingEnvironment
 from clbench.nnunet.lowres import FULLRES, LOWRES, derive_lowres
 from clbench.nnunet.reading import RawArrays
+from clbench.readers import chosen_reader
 
 PLANS_NAME = "clbenchPlans"
 UNION = "Dataset001_Union"
@@ -154,7 +155,8 @@ def _lay_out_union(fingerprint: dict[str, Any], dataset_json: dict[str, Any], ex
         folder.mkdir(parents=True)
     ending = dataset_json["file_ending"]
     place(example.resolve(), raw / "imagesTr" / f"example_0000{ending}")
-    (raw / "dataset.json").write_text(json.dumps(dataset_json))
+    reader = {"overwrite_image_reader_writer": chosen_reader(dataset_json)}  # the planner would try the example
+    (raw / "dataset.json").write_text(json.dumps(dataset_json | reader))
     (preprocessed / "dataset_fingerprint.json").write_text(json.dumps(fingerprint))
 
 

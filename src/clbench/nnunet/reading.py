@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from nnunetv2.imageio.base_reader_writer import BaseReaderWriter
-from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
 
+from clbench.data.dataset import RawCase
+from clbench.data.examine import case_problems
+from clbench.data.imaging import facts_of, unreadable
 from clbench.errors import MissingEnvironment
 from clbench.nnunet.labels import BadLabels, LabelScheme, whole_numbers
+from clbench.readers import Unreadable, Volume, chosen_reader, read_volume, reader
+from clbench.store import Json
 
 
 class UnusableCase(MissingEnvironment):
@@ -37,13 +40,14 @@ class RawArrays:
     present: tuple[int, ...]
 
 
-def reader_of(dataset_json: dict[str, Any], example: str) -> BaseReaderWriter:
+def reader_of(dataset_json: dict[str, Any]) -> BaseReaderWriter:
     """nnU-Net's reader for a dataset, which may differ from task to task."""
-    return determine_reader_writer_from_dataset_json(dataset_json, example, verbose=False)()
+    found: BaseReaderWriter = reader(chosen_reader(dataset_json))
+    return found
 
 
 def read_case(images: Sequence[str], label: str, dataset_json: dict[str, Any], scheme: LabelScheme) -> RawArrays:
-    """Read one case with nnU-Net's reader.
+    """Read one case with nnU-Net's reader, and hold it to the same rules as ``clbench data prepare``.
 
     Args:
         images: one file per channel.
@@ -54,52 +58,29 @@ def read_case(images: Sequence[str], label: str, dataset_json: dict[str, Any], s
     Raises:
         UnusableCase: a file is unreadable, holds no finite or no varying intensities or labels outside the
             scheme, or label and image do not lie on the same grid.
+        MemoryError: a file does not fit into memory.
     """
-    reader = reader_of(dataset_json, images[0])
-    with _about(*images):
-        data, properties = reader.read_images(list(images))
-        _require_intensities(data)
-    with _about(label):
-        raw, geometry = reader.read_seg(label)
-        _require_same_grid(data.shape, properties, raw.shape, geometry)
-        whole, present = whole_numbers(raw)
-        scheme.require_known(present)
-    return RawArrays(data, whole, properties, present)
-
-
-@contextlib.contextmanager
-def _about(*files: str) -> Iterator[None]:
-    """Say which files an error is about; what nnU-Net prints on the way goes with it."""
-    said = io.StringIO()
+    name = chosen_reader(dataset_json)
+    case = RawCase("", tuple(map(Path, images)), Path(label))
+    read = [_read(name, path, is_label=path is case.label) for path in (*case.images, case.label)]
+    problems = [str(problem) for problem in case_problems(case, [facts for _, facts in read], scheme.originals.values())]
+    volumes = [volume for volume, _ in read if volume]
+    if problems or len(volumes) < len(read):
+        raise UnusableCase("; ".join(problems))
+    del read
     try:
-        with contextlib.redirect_stdout(said):
-            yield
+        whole, present = whole_numbers(volumes.pop().values)
+        scheme.require_known(present)
     except BadLabels as error:
-        raise UnusableCase(f"{files[0]}: {error}") from error
-    except MemoryError:
-        raise
-    except Exception as error:  # readers raise whatever the library below them does
-        reason = str(error).strip() or said.getvalue().splitlines()[:1] or type(error).__name__
-        raise UnusableCase(f"{', '.join(files)}: can't be used: {reason}") from error
+        raise UnusableCase(f"{label}: {error}") from error
+    first = volumes[0].properties
+    return RawArrays(np.concatenate([volume.values for volume in volumes]), whole, first, present)
 
 
-def _require_intensities(data: np.ndarray) -> None:
-    low, high = float(data.min()), float(data.max())
-    if not np.isfinite(low) or not np.isfinite(high):
-        raise ValueError("holds values that are not finite numbers (NaN or infinity)")
-    if low == high:
-        raise ValueError(f"is empty: every voxel is {low:g}")
-
-
-def _require_same_grid(
-    shape: tuple[int, ...], properties: dict[str, Any], label: tuple[int, ...], geometry: dict[str, Any]
-) -> None:
-    if shape[1:] != label[1:]:
-        raise ValueError(f"has {_size(label[1:])} voxels where the image has {_size(shape[1:])}")
-    if not np.allclose(properties["spacing"], geometry["spacing"], rtol=1e-3):
-        ours, theirs = (" × ".join(f"{s:.4g}" for s in p["spacing"]) for p in (geometry, properties))
-        raise ValueError(f"has a spacing of {ours} mm where the image has {theirs} mm")
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return " × ".join(map(str, shape))
+def _read(name: str, path: Path, is_label: bool) -> tuple[Volume | None, Json]:
+    """A file's content and the facts about it, or why there is none."""
+    try:
+        volume = read_volume(name, path, is_label)
+        return volume, facts_of(volume, path, is_label)
+    except Unreadable as error:
+        return None, unreadable(error)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from clbench.definitions.plans_file import untrainable
@@ -23,6 +22,7 @@ from clbench.nnunet.planning import (
     pool_fingerprints,
 )
 from clbench.plan import PlanPolicy
+from clbench.readers import chosen_reader
 
 Json = dict[str, Any]
 
@@ -120,10 +120,9 @@ def moved(document: Json, dataset: Dataset, backbone: Backbone) -> Json:
         raise ClbenchError(f"backbone.plans: the file plans images of {there} channels; these tasks have {channels}")
     configuration.pop("inherits_from", None)
     configuration |= {"batch_size": backbone.batch, "data_identifier": f"{PLANS_NAME}_{name}"}
-    reader = determine_reader_writer_from_dataset_json(dataset.description, str(dataset.example), verbose=False)
     return plans | {
         "dataset_name": UNION,
         "plans_name": PLANS_NAME,
-        "image_reader_writer": reader.__name__,
+        "image_reader_writer": chosen_reader(dataset.description),
         "configurations": {name: configuration},
     }

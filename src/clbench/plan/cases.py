@@ -46,7 +46,8 @@ class KnownCases:
             )
             for case in (*self.split.train, *self.split.val)
         }
-        return Dataset(folder=str(dataset.folder.absolute()), manifest=dataset.manifest, cases=files)
+        return Dataset(folder=str(dataset.folder.absolute()), manifest=dataset.manifest, cases=files,
+                       notes=dataset.notes, axes=dict(dataset.axes))  # fmt: skip
 
 
 def known_cases(resolved: Resolved, datasets: Mapping[str, RawDataset]) -> dict[str, KnownCases]:

@@ -17,6 +17,7 @@ PREPARE_CODE = (
     "data/raw.py",
     "data/scanner.py",
     "data/splits.py",
+    "readers.py",
     "nnunet/labels.py",
     "nnunet/lowres.py",
     "nnunet/planning.py",

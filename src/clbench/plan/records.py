@@ -120,6 +120,10 @@ class Dataset(_Record):
     """Digest of every case's bytes and geometry."""
     cases: dict[str, CaseFiles]
     """The files of the cases that are used."""
+    notes: tuple[str, ...] = ()
+    """What is odd about the data though they can be used, for people; determines nothing."""
+    axes: dict[str, int] = {}
+    """How many cases are read with which axes; determines nothing that the manifest does not."""
 
 
 class PrepareSpec(_Record):

@@ -74,7 +74,7 @@ def test_exported_stage_is_predicted_by_unmodified_nnunetv2_with_the_same_masks_
         n for n in names if not n.startswith(task.val[0])])  # fmt: skip
     predict_with_nnunet(tmp_path / "in", tmp_path / "out", model)
     file = str(tmp_path / "out" / f"{task.val[0]}.nii")
-    theirs = reader_of(task.dataset_json, file).read_seg(file)[0][0]
+    theirs = reader_of(task.dataset_json).read_seg(file)[0][0]
     network = load_network(trainee, "checkpoint_final")
     data, _, _, properties = CaseLibrary({"mini-liver": task.preprocessed}).load_case(("mini-liver", task.val[0]))
     parts = trainee.parts("mini-liver")

@@ -87,11 +87,12 @@ def _strange_label(image: Path, label: Path) -> Path:
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (_truncate, "can't be used: "), (_missing, "can't be used: "), (_nan, "not finite numbers"),
-        (_empty, "is empty: every voxel is 0"), (_four_dimensional, "only 3d images"),
-        (_other_shape, "has 6 × 8 × 9 voxels where the image has 7 × 8 × 9"),
-        (_other_spacing, r"has a spacing of 2 × 2 × 2 mm where the image has 1 × 1 × 1 mm"),
-        (_strange_label, "has label 7; original_labels knows background 0, organ 1, lesion 2"),
+        (_truncate, "is no whole gzip file: "), (_missing, "can't be read: No such file"),
+        (_nan, "not numbers or not finite"),
+        (_empty, "is empty: every voxel is 0"), (_four_dimensional, "only 3d images are supported"),
+        (_other_shape, "has 9 × 8 × 6 voxels where the image has 9 × 8 × 7"),
+        (_other_spacing, r"has voxels of 2 × 2 × 2 mm where the image has 1 × 1 × 1 mm"),
+        (_strange_label, "has 7 .504 voxels.; the label scheme has 0 .background., 1, 2"),
     ],
 )  # fmt: skip
 def test_a_damaged_case_is_refused_with_its_file_and_the_reason(

@@ -1,0 +1,273 @@
+"""Image files read by nnU-Net's own readers: one choice and one way of reading for checks, planning and training."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import math
+import os
+import re
+import struct
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from clbench.inflate import inflating
+
+MOST = 2**33
+"""Bytes that a compressed image may unpack to."""
+HEAD = 2**16
+"""Bytes of a NIfTI file that its header lies in."""
+SLAB = 2**20
+"""Voxels that are looked at together."""
+NIFTI = (".nii", ".nii.gz")
+ITK, NIBABEL, TIFF = "SimpleITKIO", "NibabelIO", "Tiff3DIO"
+MODULES = {
+    ITK: "simpleitk_reader_writer",
+    "SimpleITKIOWithReorient": "simpleitk_reader_writer",
+    NIBABEL: "nibabel_reader_writer",
+    "NibabelIOWithReorient": "nibabel_reader_writer",
+    TIFF: "tif_reader_writer",
+}
+"""nnU-Net's readers of three-dimensional images, and their modules in ``nnunetv2.imageio``."""
+BY_ENDING = {
+    ".nii.gz": ITK, ".nrrd": ITK, ".mha": ITK, ".gipl": ITK, ".nii": NIBABEL, ".tif": TIFF, ".tiff": TIFF,
+}  # fmt: skip
+"""The first of nnU-Net's readers for each ending; its reader of two-dimensional images is left out."""
+Float = npt.NDArray[np.float32]
+
+
+class Unreadable(ValueError):
+    """A file can't be read; the message is the reason, without the file's name."""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A file as nnU-Net's reader gives it.
+
+    Attributes:
+        values: ``(1, Z, Y, X)``, float32, scaled; another first axis where the file holds more than one volume.
+        properties: what the reader notes of the geometry.
+        sha256: of the file's bytes.
+        header: of a NIfTI file, read by nibabel; None for other formats.
+        odd: one of the values in a NIfTI file that are not finite, if there are; ITK reads them as 0.
+    """
+
+    values: Float
+    properties: dict[str, Any]
+    sha256: str
+    header: Any = None
+    odd: float | None = None
+
+
+def chosen_reader(description: Mapping[str, Any]) -> str:
+    """The name of the reader for a dataset: the one that it asks for, or nnU-Net's first one for its files' ending.
+
+    nnU-Net itself would try to read an example, so that the reader of all files depended on which file comes first.
+
+    Args:
+        description: ``dataset.json``, of which ``overwrite_image_reader_writer`` and ``file_ending`` are looked at.
+
+    Raises:
+        ValueError: there is no such reader, or none for the ending; key and value are named.
+    """
+    asked, ending = description.get("overwrite_image_reader_writer"), str(description.get("file_ending", ""))
+    if asked not in (None, "None"):
+        if asked not in MODULES and _own_reader(str(asked)) is None:
+            known = ", ".join(MODULES)
+            raise ValueError(f"overwrite_image_reader_writer: nnU-Net has no reader {asked!r}; it has {known}")
+        return str(asked)
+    if ending.lower() not in BY_ENDING:
+        known = ", ".join(BY_ENDING)
+        raise ValueError(f"file_ending: none of nnU-Net's 3-D readers reads {ending!r} files; they read {known}")
+    return BY_ENDING[ending.lower()]
+
+
+def reader(name: str) -> Any:
+    """An instance of a reader that ``chosen_reader`` named."""
+    if name in MODULES:
+        return getattr(import_module(f"nnunetv2.imageio.{MODULES[name]}"), name)()
+    return _own_reader(name)()
+
+
+def _own_reader(name: str) -> Any:
+    """A reader that somebody put into nnU-Net's package; None if there is none."""
+    from nnunetv2.imageio.reader_writer_registry import recursive_find_reader_writer_by_name
+
+    try:
+        return recursive_find_reader_writer_by_name(name)
+    except RuntimeError:
+        return None
+
+
+def voxel_size_file(path: Path, label: bool) -> Path | None:
+    """The JSON file that nnU-Net's TIFF reader takes a file's voxel size from; None for other formats."""
+    found = re.fullmatch(r"(.*)\.tiff?", path.name, flags=re.IGNORECASE)
+    return path.with_name(f"{found[1] if label else found[1][:-5]}.json") if found else None
+
+
+def read_volume(name: str, path: Path, label: bool) -> Volume:
+    """Read a file with one of nnU-Net's readers.
+
+    A compressed NIfTI file is unpacked to its end first, so that its own checksum is compared: ITK reads half a file
+    without a word.
+
+    Args:
+        name: the reader.
+        path: the file.
+        label: whether it is a label; readers may treat them differently.
+
+    Raises:
+        Unreadable: it is truncated, too large, or no such file.
+        MemoryError: it does not fit into memory.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise Unreadable(f"can't be read: {error.strerror or error}") from error
+    checksum = hashlib.sha256(data).hexdigest()
+    if not path.name.lower().endswith(NIFTI):
+        return Volume(*_read(name, path, label), checksum)
+    packed = path.name.lower().endswith(".gz")
+    with _unpacked(data) if packed else contextlib.nullcontext((path, data[:HEAD], len(data))) as (plain, head, size):
+        del data
+        header = _nifti_header(head, size)
+        return Volume(*_read(name, plain, label), checksum, header, _not_finite(plain, header))
+
+
+def _read(name: str, path: Path, label: bool) -> tuple[Float, dict[str, Any]]:
+    """What the reader returns; what it prints is part of the reason if it fails."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said), _without_warnings():
+            one = reader(name)
+            values, properties = one.read_seg(str(path)) if label else one.read_images([str(path)])
+            return values, properties
+    except MemoryError:
+        raise
+    except Exception as error:  # readers raise whatever the library below them does
+        reason = _last_line(str(error)) or _last_line(said.getvalue()) or type(error).__name__
+        raise Unreadable(f"nnU-Net's {name} can't read it: {reason.replace(f'{path}', 'the file')}") from error
+
+
+def _last_line(text: str) -> str:
+    """The end of a message is where libraries say the reason."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][-300:] if lines else ""
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep ITK's warnings from standard error; what they are about is checked and said by file."""
+    import SimpleITK
+
+    before = SimpleITK.ProcessObject.GetGlobalWarningDisplay()
+    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        yield
+    finally:
+        SimpleITK.ProcessObject.SetGlobalWarningDisplay(before)
+
+
+def _nifti_header(head: bytes, length: int) -> Any:
+    """The header of a NIfTI file, once it is sure that the file holds what the header claims.
+
+    Args:
+        head: the first bytes of the file.
+        length: how many bytes it has.
+
+    Raises:
+        Unreadable: it is no NIfTI file, it is short, or a voxel size is none.
+    """
+    import nibabel
+
+    size = {struct.unpack(order, head[:4])[0] for order in ("<i", ">i")} if len(head) >= 348 else set()
+    if not size & {348, 540}:
+        raise Unreadable("is no NIfTI file")
+    try:
+        kind = nibabel.Nifti2Header if 540 in size else nibabel.Nifti1Header
+        header = kind(head[: kind.sizeof_hdr], check=False)
+        needed = int(header["vox_offset"]) + math.prod(header.get_data_shape()) * header.get_data_dtype().itemsize
+    except Exception as error:  # nibabel raises anything at a broken header
+        raise Unreadable(f"has a broken NIfTI header: {_last_line(str(error)) or type(error).__name__}") from error
+    if 0 in header.get_data_shape():
+        raise Unreadable("has no voxels")
+    if needed > length:  # readers make room for all that a header claims
+        raise Unreadable(f"is truncated: it has {length} bytes, and {needed} by its header")
+    _require_voxel_size(header)
+    return header
+
+
+def _not_finite(path: Path, header: Any) -> float | None:
+    """One of the stored values that are not finite numbers; None if all are."""
+    if header.get_data_dtype().kind != "f":
+        return None
+    stored = np.memmap(path, header.get_data_dtype(), "r", int(header["vox_offset"]), (math.prod(header.get_data_shape()),))
+    for start in range(0, len(stored), SLAB):
+        slab = stored[start : start + SLAB]
+        finite = np.isfinite(slab)
+        if not finite.all():
+            return float(slab[~finite][0])
+    return None
+
+
+def _require_voxel_size(header: Any) -> None:
+    """Refuse sizes that readers silently take for something else: ITK takes 0 for 1 mm.
+
+    Raises:
+        Unreadable: one of the first three is not above 0.
+    """
+    sizes = [float(size) for size in header["pixdim"][1:4]]
+    if len(header.get_data_shape()) >= 3 and not all(math.isfinite(size) and size > 0 for size in sizes):
+        raise Unreadable(f"has the voxel size {' × '.join(f'{size:g}' for size in sizes)}; each must be above 0 mm")
+    affine = header.get_best_affine()
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) == 0:
+        raise Unreadable("has an affine that maps no grid: a column is 0 or no number")
+
+
+@contextlib.contextmanager
+def _unpacked(data: bytes) -> Iterator[tuple[Path, bytes, int]]:
+    """A compressed file's content as a file that ends in .nii, its first bytes and its length.
+
+    The file lies in memory where the system has such files, else in the folder of temporary files.
+
+    Raises:
+        Unreadable: it is no whole gzip file, or unpacks to too much.
+    """
+    with tempfile.TemporaryDirectory(prefix="clbench-") as folder:
+        path = Path(folder) / "image.nii"
+        with _file_in_memory(path) or path.open("wb") as file:
+            head, length = _written(data, file)
+            file.flush()
+            yield path, head, length
+
+
+def _file_in_memory(path: Path) -> BinaryIO | None:
+    """A file in memory that a path leads to; None where the system has none."""
+    if not hasattr(os, "memfd_create"):
+        return None
+    file = os.fdopen(os.memfd_create(path.name), "wb")
+    try:
+        path.symlink_to(f"/proc/self/fd/{file.fileno()}")
+    except OSError:
+        file.close()
+        return None
+    return file
+
+
+def _written(data: bytes, file: BinaryIO) -> tuple[bytes, int]:
+    head, length = b"", 0
+    try:
+        for part in inflating(data, MOST):
+            head, length = head + part[: HEAD - len(head)], length + len(part)
+            file.write(part)
+    except ValueError as error:
+        raise Unreadable(f"is no whole gzip file: {error}") from error
+    return head, length
