@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from collections.abc import Iterator
 
 PART = 2**22
 """Bytes that are unpacked at once: few enough for a processor's cache."""
+SHORTEST = 18
+"""Bytes of a gzip file: its header and its end."""
 MAGIC = b"\x1f\x8b"
 
 
@@ -21,6 +24,12 @@ def inflated(data: bytes, most: int) -> bytes:
         ValueError: it is no whole gzip file, or unpacks to more.
     """
     return b"".join(inflating(data, most))
+
+
+def gzip_end(data: bytes) -> tuple[int, int]:
+    """The checksum of what a gzip file holds and its length modulo 2³², as a whole file of one stream ends with."""
+    crc, length = struct.unpack("<II", data[-8:]) if len(data) >= SHORTEST else (0, 0)
+    return crc, length
 
 
 def inflating(data: bytes, most: int) -> Iterator[bytes]:

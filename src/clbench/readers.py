@@ -6,20 +6,19 @@ import contextlib
 import hashlib
 import io
 import math
-import os
 import re
 import struct
-import tempfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from clbench.inflate import inflating
+from clbench.inflate import gzip_end, inflating
 
 MOST = 2**33
 """Bytes that a compressed image may unpack to."""
@@ -27,6 +26,7 @@ HEAD = 2**16
 """Bytes of a NIfTI file that its header lies in."""
 SLAB = 2**20
 """Voxels that are looked at together."""
+MIN_OFFSET = 348
 NIFTI = (".nii", ".nii.gz")
 ITK, NIBABEL, TIFF = "SimpleITKIO", "NibabelIO", "Tiff3DIO"
 MODULES = {
@@ -136,10 +136,14 @@ def read_volume(name: str, path: Path, label: bool) -> Volume:
     if not path.name.lower().endswith(NIFTI):
         return Volume(*_read(name, path, label), checksum)
     packed = path.name.lower().endswith(".gz")
-    with _unpacked(data) if packed else contextlib.nullcontext((path, data[:HEAD], len(data))) as (plain, head, size):
-        del data
-        header = _nifti_header(head, size)
-        return Volume(*_read(name, plain, label), checksum, header, _not_finite(plain, header))
+    head = _first_bytes(data) if packed else data[:HEAD]
+    header, needed = _nifti_header(head)
+    ends_well = packed and gzip_end(data)[1] == needed & 0xFFFFFFFF
+    _require_length(needed, len(data) if not packed else needed if ends_well else _length(data))
+    values, properties = _read(name, path, label)
+    if ends_well and _is_whole(data, head, header, values):
+        return Volume(values, properties, checksum, header)
+    return Volume(values, properties, checksum, header, _not_finite(_unpacked(data, header) if packed else data, header))
 
 
 def _read(name: str, path: Path, label: bool) -> tuple[Float, dict[str, Any]]:
@@ -176,15 +180,51 @@ def _without_warnings() -> Iterator[None]:
         SimpleITK.ProcessObject.SetGlobalWarningDisplay(before)
 
 
-def _nifti_header(head: bytes, length: int) -> Any:
-    """The header of a NIfTI file, once it is sure that the file holds what the header claims.
+def _first_bytes(data: bytes) -> bytes:
+    """The first bytes of what a gzip file holds, in which a NIfTI header lies."""
+    with _gzip_errors():
+        return next(inflating(data, MOST), b"")[:HEAD]
+
+
+def _length(data: bytes) -> int:
+    """How many bytes a gzip file holds, each of which is unpacked for it."""
+    with _gzip_errors():
+        return sum(map(len, inflating(data, MOST)))
+
+
+@contextlib.contextmanager
+def _gzip_errors() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise Unreadable(f"is no whole gzip file: {error}") from error
+
+
+def _is_whole(data: bytes, head: bytes, header: Any, values: Float) -> bool:
+    """Whether the values that were read are the bytes whose checksum ends a gzip file.
+
+    It spares unpacking the file a second time. Where it says no, as for scaled values, that says nothing.
+
+    Args:
+        data: the file's bytes.
+        head: the first bytes that they unpack to.
+        header: the NIfTI header in them.
+        values: what was read, in the file's order unless the reader turned it.
+    """
+    stored, offset = values.astype(header.get_data_dtype()), int(header["vox_offset"])
+    if not MIN_OFFSET <= offset <= len(head) or math.prod(header.get_data_shape()) != stored.size:
+        return False
+    return zlib.crc32(stored.reshape(-1).view(np.uint8), zlib.crc32(head[:offset])) == gzip_end(data)[0]
+
+
+def _nifti_header(head: bytes) -> tuple[Any, int]:
+    """The header of a NIfTI file, and how many bytes the file needs to hold what it claims.
 
     Args:
         head: the first bytes of the file.
-        length: how many bytes it has.
 
     Raises:
-        Unreadable: it is no NIfTI file, it is short, or a voxel size is none.
+        Unreadable: it is no NIfTI file, or a voxel size is none.
     """
     import nibabel
 
@@ -199,17 +239,37 @@ def _nifti_header(head: bytes, length: int) -> Any:
         raise Unreadable(f"has a broken NIfTI header: {_last_line(str(error)) or type(error).__name__}") from error
     if 0 in header.get_data_shape():
         raise Unreadable("has no voxels")
-    if needed > length:  # readers make room for all that a header claims
-        raise Unreadable(f"is truncated: it has {length} bytes, and {needed} by its header")
+    if needed > MOST:
+        raise Unreadable(f"holds more than {MOST / 2**30:g} GiB, the most that is read: {needed} bytes by its header")
     _require_voxel_size(header)
-    return header
+    return header, needed
 
 
-def _not_finite(path: Path, header: Any) -> float | None:
+def _require_length(needed: int, length: int) -> None:
+    """Refuse a file before a reader makes room for all that its header claims.
+
+    Raises:
+        Unreadable: it is shorter than its header claims.
+    """
+    if needed > length:
+        raise Unreadable(f"is truncated: it has {length} bytes, and {needed} by its header")
+
+
+def _unpacked(data: bytes, header: Any) -> bytes:
+    """What a gzip file holds, once it is sure that it is whole; nothing but the check where only that matters."""
+    if header.get_data_dtype().kind != "f":
+        _length(data)
+        return b""
+    with _gzip_errors():
+        return b"".join(inflating(data, MOST))
+
+
+def _not_finite(content: bytes, header: Any) -> float | None:
     """One of the stored values that are not finite numbers; None if all are."""
     if header.get_data_dtype().kind != "f":
         return None
-    stored = np.memmap(path, header.get_data_dtype(), "r", int(header["vox_offset"]), (math.prod(header.get_data_shape()),))
+    count = math.prod(header.get_data_shape())
+    stored = np.frombuffer(content, header.get_data_dtype(), count, int(header["vox_offset"]))
     for start in range(0, len(stored), SLAB):
         slab = stored[start : start + SLAB]
         finite = np.isfinite(slab)
@@ -230,44 +290,3 @@ def _require_voxel_size(header: Any) -> None:
     affine = header.get_best_affine()
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) == 0:
         raise Unreadable("has an affine that maps no grid: a column is 0 or no number")
-
-
-@contextlib.contextmanager
-def _unpacked(data: bytes) -> Iterator[tuple[Path, bytes, int]]:
-    """A compressed file's content as a file that ends in .nii, its first bytes and its length.
-
-    The file lies in memory where the system has such files, else in the folder of temporary files.
-
-    Raises:
-        Unreadable: it is no whole gzip file, or unpacks to too much.
-    """
-    with tempfile.TemporaryDirectory(prefix="clbench-") as folder:
-        path = Path(folder) / "image.nii"
-        with _file_in_memory(path) or path.open("wb") as file:
-            head, length = _written(data, file)
-            file.flush()
-            yield path, head, length
-
-
-def _file_in_memory(path: Path) -> BinaryIO | None:
-    """A file in memory that a path leads to; None where the system has none."""
-    if not hasattr(os, "memfd_create"):
-        return None
-    file = os.fdopen(os.memfd_create(path.name), "wb")
-    try:
-        path.symlink_to(f"/proc/self/fd/{file.fileno()}")
-    except OSError:
-        file.close()
-        return None
-    return file
-
-
-def _written(data: bytes, file: BinaryIO) -> tuple[bytes, int]:
-    head, length = b"", 0
-    try:
-        for part in inflating(data, MOST):
-            head, length = head + part[: HEAD - len(head)], length + len(part)
-            file.write(part)
-    except ValueError as error:
-        raise Unreadable(f"is no whole gzip file: {error}") from error
-    return head, length

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 Call = Callable[..., tuple[int, str, str]]
 
 
@@ -50,3 +52,20 @@ def test_an_order_or_other_columns_beside_a_csv_matrix_are_refused(call: Call, t
     assert (code, "r.csv: an order is for folders" in err) == (2, True)
     code, _, err = call("metrics", "r.csv", "--scratch", "scratch.csv")
     assert (code, "scratch.csv: its columns are B, A; they must be A, B" in err) == (2, True)
+
+
+def test_what_was_understood_is_printed_and_holes_are_named(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text("stage,liver,lung\n1,90%,\n2,,80%\n")
+    code, out, _ = call("metrics", "r.csv")
+    assert code == 0
+    assert "Read as 2 stages × 2 tasks (liver, lung), percentages, divided by 100; the first line has" in out
+    assert "There is no score of liver after stage 2." in out
+    code, out, _ = call("metrics", "r.csv", "--json")
+    assert "no score of liver after stage 2" in json.loads(out)["understood"][1]
+
+
+def test_a_data_frames_index_is_no_score(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text(",0,1,2\n0,0.9,0.2,0.1\n1,0.6,0.8,0.3\n2,0.5,0.7,0.9\n")
+    code, out, _ = call("metrics", "r.csv", "--json")
+    assert code == 0
+    assert {(m["family"], m["name"]): m["value"] for m in json.loads(out)["metrics"]}["accuracy", "ACC"] == pytest.approx(0.7)

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from clbench.cli.options import PATH, json_option
+from clbench.data.problems import shortened
 from clbench.errors import ClbenchError
 from clbench.references import ROWS, read_measured
 from clbench.report.passport_tables import variant_tables
@@ -18,6 +19,8 @@ from clbench.results.matrix import Matrix, Vector, diagonal
 from clbench.results.passport import Finished, Variant, values
 from clbench.results.summary import check_rows
 
+NAMED = 12
+"""Tasks or holes that are named."""
 Found = tuple[tuple[Variant, float | None], ...]
 
 
@@ -52,7 +55,7 @@ def metrics_command(
         scratch=_line(scratch, imported),
         cumulative=diagonal(_beside(cumulative, imported, stages) or ()) or None,
         joint=_line(joint, imported),
-        untrained=_line(untrained, imported),
+        untrained=_line(untrained, imported) or imported.untrained,
         cases=imported.cases,
     )
     found = values(finished)
@@ -97,7 +100,29 @@ def _json(imported: Imported, found: Found) -> str:
         {"family": v.family, "name": v.name, "value": x, "better": v.better, "formula": v.formula, "source": v.source}
         for v, x in found
     ]
-    return json.dumps({"tasks": imported.tasks, "matrix": imported.matrix, "metrics": entries}, indent=1)
+    understood = [_understood(imported), *_holes(imported)]
+    content = {"understood": understood, "tasks": imported.tasks, "matrix": imported.matrix, "metrics": entries}
+    return json.dumps(content, indent=1)
+
+
+def _understood(imported: Imported) -> str:
+    """How the file was read."""
+    unit = "percentages, divided by 100" if imported.percent else "fractions"
+    tasks = shortened(imported.tasks, NAMED)
+    return "; ".join(
+        [f"Read as {len(imported.matrix)} stages × {len(imported.tasks)} tasks ({tasks}), {unit}", *imported.layout]
+    )
+
+
+def _holes(imported: Imported) -> list[str]:
+    """The scores that are missing of tasks that were learnt already."""
+    lacking = [
+        f"{task} after stage {stage}"
+        for stage, line in enumerate(imported.matrix, 1)
+        for task, value in list(zip(imported.tasks, line, strict=True))[:stage]
+        if value is None
+    ]
+    return [f"There is no score of {shortened(lacking, NAMED)}"] if lacking else []
 
 
 def _page(imported: Imported, found: Found) -> str:
@@ -105,7 +130,7 @@ def _page(imported: Imported, found: Found) -> str:
 
     rows = [(v.family, v.name, "–" if x is None else f"{x:+.4f}", v.better, v.formula, v.source) for v, x in found]
     headers = ("", "variant", "value", "", "formula", "source")
-    notes = ["", *(["The numbers were percentages and are divided by 100."] if imported.percent else [])]
+    notes = ["", *(f"{text}." for text in (_understood(imported), *_holes(imported)))]
     if any(value is None for _, value in found):
         notes.append("– needs what is not there: an entry of the matrix, or --finetune, --joint, --scratch, …")
     return "\n".join([tabulate(rows, headers=headers, disable_numparse=True), *notes])

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from clbench.errors import ClbenchError, MissingEnvironment
 from clbench.results.matrix import Matrix, Vector, mean
-
-LARGEST = 1e6
-"""What no score exceeds, so that sums of them are numbers."""
-HOLES = {"", "-", "–", "nan", "na", "n/a", "none", "null"}
-
+from clbench.results.score_table import (
+    AVERAGES,
+    ROUNDED,
+    Table,
+    fractions,
+    lines_are_tasks,
+    numbers,
+    read_table,
+)
 
 @dataclass(frozen=True)
 class Imported:
@@ -34,6 +37,11 @@ class Imported:
     named: bool = True
     """Whether the source names its tasks; without a header they are numbered."""
 
+    untrained: Vector | None = None
+    """The scores before any training, where the file has them as stage 0."""
+    layout: tuple[str, ...] = ()
+    """How the file was understood, in words."""
+
     @property
     def last(self) -> Vector:
         """The scores after the last stage."""
@@ -46,8 +54,8 @@ def read_matrix(path: Path, order: Sequence[str] = (), percent: bool = False) ->
     Args:
         path: a CSV file, one line a stage and one column a task, or a folder ``STAGE/TASK/summary.json``.
         order: the tasks in the order of learning, for a folder; left out, by the stage in which each first appears.
-        percent: whether a CSV file's numbers are known to be percentages; otherwise a % sign or a number above 1
-            tells, for all of the file.
+        percent: whether a CSV file's numbers are known to be percentages; otherwise per cent signs or numbers above
+            1 tell, for all of the file.
 
     Raises:
         MissingEnvironment: there is no such file or folder.
@@ -94,81 +102,56 @@ def square(imported: Imported, path: Path) -> Imported:
     """
     stages, tasks = len(imported.matrix), len(imported.tasks)
     if stages != tasks:
+        before = "; scores of the untrained network go into a file of their own, --untrained" if stages == tasks + 1 else ""
         raise ClbenchError(
-            f"{path}: {stages} stages but {tasks} tasks; a sequence that learns one task a stage has as many of "
+            f"{path}: {stages} stages but {tasks} tasks{before}; a sequence that learns one task a stage has as many of "
             f"both, line i and column j holding task j after stage i"
         )
     return imported
 
 
 def _from_csv(path: Path, percent: bool) -> Imported:
-    header, body = _split(path)
-    named = all(_is_name(cells[0]) for _, cells in body)
-    matrix = tuple(_numbers(path, line, cells, first=int(named)) for line, cells in body)
-    tasks = header[int(named) :] or tuple(f"task {j}" for j in range(1, len(matrix[0]) + 1))
-    for (line, _), row in zip(body, matrix, strict=True):
-        if len(row) != len(tasks):
-            raise ClbenchError(f"{path}:{line}: {len(row)} numbers where there are {len(tasks)} tasks")
-    signed = any("%" in cell for _, cells in body for cell in cells[int(named) :])
-    return _as_fractions(Imported(tasks, matrix, named=bool(header)), percent or signed)
+    table = read_table(path)
+    matrix, percent = fractions(table, numbers(table), percent)
+    transposed = lines_are_tasks(table, matrix)
+    names, stages = (table.lines, table.columns) if transposed else (table.columns, table.lines)
+    matrix = tuple(zip(*matrix, strict=True)) if transposed else matrix
+    counted = names and all(name == str(place) for place, name in enumerate(names))  # as pandas does it by itself
+    named = bool(names) and not counted
+    tasks = names if named else tuple(f"task {j}" for j in range(1, len(matrix[0]) + 1))
+    _require_tasks(path, tasks)
+    untrained = None
+    if list(stages) == [str(k) for k in range(len(tasks) + 1)]:
+        untrained, *rest = matrix
+        matrix = tuple(rest)
+    layout = tuple(_layout(table, transposed, untrained is not None))
+    return Imported(tasks, matrix, percent=percent, named=named, untrained=untrained, layout=layout)
 
 
-def _split(path: Path) -> tuple[tuple[str, ...], list[tuple[int, list[str]]]]:
-    """The header's names, if there is a header, and the numbered lines below it."""
-    lines = [(n, cells) for n, cells in enumerate(_lines(path), start=1) if any(cell.strip() for cell in cells)]
-    header = bool(lines) and not any(_is_number(cell) for cell in lines[0][1])
-    body = lines[1:] if header else lines
-    if not body:
-        raise ClbenchError(f"{path}: no line of numbers in it; line i, column j is the score of task j after stage i")
-    return tuple(cell.strip() for cell in lines[0][1]) if header else (), body
+def _require_tasks(path: Path, tasks: Sequence[str]) -> None:
+    """Refuse columns that are no tasks of their own.
+
+    Raises:
+        ClbenchError: there are such.
+    """
+    for place, task in enumerate(tasks):
+        if task.lower() in AVERAGES and len(tasks) > 1:
+            raise ClbenchError(f"{path}: {task!r} is no task but an average of tasks; leave it out")
+        if task in tasks[:place]:
+            raise ClbenchError(f"{path}: two columns are called {task!r}; each task has one")
 
 
-def _lines(path: Path) -> list[list[str]]:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ClbenchError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
-    delimiter = max(",;\t", key=text.count)
-    return list(csv.reader(text.splitlines(), delimiter=delimiter))
-
-
-def _bare(cell: str) -> str:
-    return cell.strip().rstrip("%").strip()
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        return math.isfinite(float(_bare(cell)))
-    except ValueError:
-        return False
-
-
-def _is_name(cell: str) -> bool:
-    return not _is_number(cell) and cell.strip().lower() not in HOLES
-
-
-def _numbers(path: Path, line: int, cells: Sequence[str], first: int) -> Vector:
-    return tuple(_number(f"{path}:{line}: column {k + 1}", cell) for k, cell in enumerate(cells) if k >= first)
-
-
-def _number(place: str, cell: str) -> float | None:
-    if _bare(cell).lower() in HOLES:
-        return None
-    if not _is_number(cell):
-        raise ClbenchError(f"{place}: {cell!r} is no number; leave a hole empty")
-    value = float(_bare(cell))
-    if abs(value) > LARGEST:
-        raise ClbenchError(f"{place}: {cell!r} is no score, which is a fraction or a percentage")
-    return value
-
-
-def _as_fractions(imported: Imported, percent: bool) -> Imported:
-    """Numbers above 1 are percentages, all of the file's then."""
-    present = [value for line in imported.matrix for value in line if value is not None]
-    if not percent and max(map(abs, present), default=0.0) <= 1:
-        return imported
-    matrix = tuple(tuple(None if value is None else value / 100 for value in line) for line in imported.matrix)
-    return replace(imported, matrix=matrix, percent=True)
+def _layout(table: Table, transposed: bool, untrained: bool) -> Iterator[str]:
+    if transposed:
+        yield "lines are tasks and columns are stages"
+    if table.columns:
+        yield f"the first line has the names of {'stages' if transposed else 'tasks'}"
+    if table.lines:
+        yield f"the first column has the names of {'tasks' if transposed else 'stages'}"
+    if untrained:
+        yield "stage 0 is the untrained network"
+    if table.comma:
+        yield "commas are decimal points"
 
 
 def _from_folders(path: Path, order: Sequence[str]) -> Imported:
@@ -204,7 +187,7 @@ def _cases(file: Path) -> list[float | None]:
 
 def _of_case(metrics: dict[str, Any]) -> float | None:
     values = [float(label["Dice"]) for label in metrics.values() if label["Dice"] is not None]
-    present = [value for value in values if not math.isnan(value)]
+    present = [min(value, 1.0) if value <= 1 + ROUNDED else value for value in values if not math.isnan(value)]
     if any(not 0 <= value <= 1 for value in present):
         raise ValueError(f"a Dice of {max(present, key=abs)}, which is from 0 to 1")
     return mean(present)
