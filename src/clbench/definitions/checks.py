@@ -30,6 +30,17 @@ def twice(path: KeyPath, values: Sequence[object]) -> Iterator[Finding]:
             yield (*path, index), f"{value!r} is listed twice; leave it out once"
 
 
+def name_findings(benchmark: Benchmark) -> Iterator[Finding]:
+    """Tasks whose folders would be one where a file system ignores case."""
+    transfer = benchmark.protocols.transfer
+    named: list[tuple[KeyPath, str]] = [(("sequence", i), name) for i, name in enumerate(benchmark.sequence)]
+    named += [((*TARGETS, i), name) for i, name in enumerate(transfer.targets if transfer else ())]
+    for index, (path, name) in enumerate(named):
+        for _, other in named[:index]:
+            if other != name and other.casefold() == name.casefold():
+                yield path, f"{name} and {other} would be one folder where case is ignored; rename one of the two"
+
+
 def protocol_findings(benchmark: Benchmark) -> Iterator[Finding]:
     """Definitions that run nothing, and sequences too short to forget."""
     if benchmark.protocols == Protocols():

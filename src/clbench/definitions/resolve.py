@@ -206,6 +206,7 @@ class _Resolution:
         empty = list(self._empty_protocols())
         yield from empty
         yield from checks.repetitions(benchmark)
+        yield from checks.name_findings(benchmark)
         yield from transfer_checks.transfer_findings(benchmark)
         if sound("orders") and sound("sequence"):
             yield from checks.order_findings(benchmark)

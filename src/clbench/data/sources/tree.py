@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,8 +76,29 @@ def gathered(entries: Iterable[tuple[RawCase, list[CaseProblem]]]) -> tuple[list
         if not is_name(case.id):
             wrong = [CaseProblem(case.id, None, "an id must be usable as a file's name: no / in it, no . before it")]
         problems += wrong or list(absent(case))
+    problems += meeting(seen)
     broken = twice | {problem.case for problem in problems}
     return sorted((case for id, case in seen.items() if id not in broken), key=lambda case: case.id), problems
+
+
+def meeting(ids: Iterable[str]) -> Iterator[CaseProblem]:
+    """Cases whose files would be one: nnU-Net keeps a case as ``ID`` and its label as ``ID_seg``.
+
+    File systems may ignore case and tell composed characters from decomposed ones no more than people do.
+    """
+    owners: dict[str, str] = {}
+    for id in ids:
+        for name in (id, f"{id}_seg"):
+            other = owners.setdefault(_as_a_file(name), id)
+            if other != id:
+                message = f"{name!r} would be one file of case {other!r} and of this one; rename one of the two"
+                yield from (CaseProblem(one, None, message) for one in (other, id))
+                break
+
+
+def _as_a_file(name: str) -> str:
+    """What a file system may take for the same name."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def is_name(id: str) -> bool:
