@@ -15,11 +15,13 @@ from tabulate import tabulate
 
 from clbench.cli.options import data_option, json_option, seeds_option, store_option, suite_option
 from clbench.data.available import lacking_words
+from clbench.data.problems import shortened_list
 from clbench.definitions.models import Resolved
 from clbench.execute.estimate import chains
 from clbench.plan import Job, Plan, PrepareSpec
 from clbench.plan.costs import Cost, Step, job_cost, planned_network, tabled_step
 from clbench.plan.network import Network
+from clbench.plan.notes import data_notes
 from clbench.plan.trust import untrusted
 from clbench.provenance import accelerators
 from clbench.run import Places, said_done
@@ -69,6 +71,8 @@ def plan_command(
     click.echo(_estimate(plan, done))
     for line in _resources(plan, done, costs, network, step):
         click.echo(line)
+    for note in shortened_list(data_notes(prepared)):
+        click.echo(f"note: {note}")
     click.echo(f"what the tasks lose by sharing one plan: clbench preflight {benchmark}")
     if strange := untrusted(job.method_file for job in plan.jobs):
         click.echo(f"runs Python of {', '.join(map(str, strange))}: `clbench run` needs --trust")

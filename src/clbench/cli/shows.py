@@ -9,7 +9,7 @@ from typing import Literal
 import click
 
 from clbench.cli.options import PATH, json_option, suite_option
-from clbench.definitions.catalogue import Catalogue, Kind
+from clbench.definitions.catalogue import FOLDERS, Catalogue, Kind
 from clbench.definitions.suggest import suggestion
 from clbench.errors import DefinitionError, MissingEnvironment, Problem
 
@@ -76,4 +76,17 @@ def validate_command(files: tuple[Path, ...], suites: tuple[Path, ...]) -> None:
     problems = missing + [problem for file in chosen if file.is_file() for problem in check(file, catalogue)]
     if problems:
         raise DefinitionError(list(dict.fromkeys(problems)))
+    for file in chosen:
+        for note in _notes(file, catalogue) if file.absolute().parent.name == FOLDERS["benchmark"] else ():
+            click.echo(f"{file}: note: {note}")
     click.echo(f"{len(chosen)} file{'s' if len(chosen) > 1 else ''}, nothing wrong")
+
+
+def _notes(file: Path, catalogue: Catalogue) -> list[str]:
+    """What is worth knowing of a benchmark in which nothing is wrong."""
+    from clbench.definitions.normalisation import channel_notes, chosen_plan
+    from clbench.definitions.resolve import resolve
+
+    resolved = resolve(file, catalogue)
+    transfer = resolved.benchmark.protocols.transfer
+    return channel_notes(resolved.tasks, chosen_plan(resolved.benchmark, transfer.targets if transfer else ()))

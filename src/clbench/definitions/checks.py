@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from clbench.definitions.models import Benchmark, Protocols, TaskCard, Variant
+from clbench.definitions.normalisation import normalisation_findings
 from clbench.definitions.reading import Finding
 from clbench.definitions.scenarios import SCENARIOS, Scenario
 from clbench.definitions.suggest import suggestion
@@ -83,6 +84,8 @@ def channel_findings(benchmark: Benchmark, tasks: Mapping[str, TaskCard]) -> Ite
     for path, name, channels in known[1:]:
         if channels != known[0][2]:
             yield path, f"{name} has {channels} channels where {known[0][1]} has {known[0][2]}; they must agree"
+    places = {name: path for path, name in reversed(named)}
+    yield from normalisation_findings(benchmark, tasks, dict(reversed(places.items())))
 
 
 def label_findings(benchmark: Benchmark, tasks: Mapping[str, TaskCard]) -> Iterator[Finding]:

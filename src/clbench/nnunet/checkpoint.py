@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from clbench.nnunet.parts import NnunetParts
+from clbench.readers import chosen_reader
 from clbench.store import digest, write_atomic
 
 Weights = dict[str, torch.Tensor]
@@ -58,6 +59,7 @@ def write_model(
     Returns:
         The files written, relative to ``folder``.
     """
+    plans = parts.plans | {"image_reader_writer": chosen_reader(parts.dataset_json)}  # tasks may differ in it
     checkpoint = {
         "network_weights": weights,
         "optimizer_state": optimizer,
@@ -66,7 +68,7 @@ def write_model(
         "_best_ema": None,
         "current_epoch": epoch,
         "init_args": {
-            "plans": parts.plans,
+            "plans": plans,
             "configuration": parts.configuration_name,
             "fold": 0,
             "dataset_json": parts.dataset_json,
@@ -78,6 +80,6 @@ def write_model(
         **extra,
     }
     save(folder / "fold_0" / f"{name}.pth", checkpoint)
-    write_atomic(folder / "plans.json", json.dumps(parts.plans, indent=1).encode())
+    write_atomic(folder / "plans.json", json.dumps(plans, indent=1).encode())
     write_atomic(folder / "dataset.json", json.dumps(parts.dataset_json, indent=1).encode())
     return [f"fold_0/{name}.pth", "plans.json", "dataset.json"]
