@@ -8,11 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from clbench.definitions.json_source import read_json
+from clbench.definitions.plan_classes import defined, known_classes
 
 NEEDED = ("transpose_forward", "transpose_backward", "foreground_intensity_properties_per_channel")
 GRID = ("spacing", "patch_size")
+RESAMPLED = tuple(f"resampling_fn_{what}" for what in ("data", "seg", "probabilities"))
+PREPARED_BY = (
+    "normalization_schemes", "use_mask_for_norm", "median_image_size_in_voxels", "batch_dice", *RESAMPLED,
+    *(f"{key}_kwargs" for key in RESAMPLED),
+)  # fmt: skip
+"""Keys of a configuration that preprocessing, training and preflight read."""
 KWARGS = "architecture.arch_kwargs"
 PER_STAGE = ("kernel_sizes", "features_per_stage", "n_conv_per_stage", "n_blocks_per_stage")
+NORMALISATION, RESAMPLING = "preprocessing/normalization", "preprocessing/resampling"
+PREPROCESSOR = "DefaultPreprocessor"
+STATISTICS = ("mean", "std", "percentile_00_5", "percentile_99_5")
 STAGES = 3
 """Of ``nnUNetTrainer._build_loss``: every stage but the coarsest has an output, and the last output's weight is 0."""
 
@@ -68,8 +78,77 @@ def untrainable(configuration: Mapping[str, Any]) -> Iterator[str]:
     if not isinstance(network, dict):
         yield f"{KWARGS} is missing; nnU-Net writes its network there"
         return
+    name = str(architecture.get("network_class_name"))
+    package, _, rest = name.partition(".")
+    if not defined(rest.rpartition(".")[2], "class", "", package):
+        yield f"architecture.network_class_name is {name!r}, and there is no such class"
     problems = [*_few_stages(f"{KWARGS}.strides", network.get("strides"))]
     yield from problems or _misfits(network, configuration["patch_size"])
+
+
+def unprepared(plans: Mapping[str, Any], configuration: Mapping[str, Any], channels: int | None) -> Iterator[str]:
+    """What keeps cases from being preprocessed by a configuration: key, value, and what would be right.
+
+    Args:
+        plans: the whole document.
+        configuration: with what it inherits.
+        channels: of the tasks' images; None if that is not known.
+    """
+    yield from _axes(plans)
+    if lacking := [key for key in PREPARED_BY if key not in configuration]:
+        yield f"lacks {', '.join(lacking)}, which nnU-Net writes and preprocessing reads"
+    schemes = configuration.get("normalization_schemes")
+    if schemes is None:
+        return
+    if not isinstance(schemes, list) or not schemes:
+        yield f"normalization_schemes is {schemes!r} and must list a class for each channel"
+        return
+    if channels is not None and len(schemes) != channels:
+        yield f"normalization_schemes is for {len(schemes)} channels, and the tasks have {channels}"
+    masks = configuration.get("use_mask_for_norm")
+    if masks is not None and (not isinstance(masks, list) or len(masks) != len(schemes)):
+        yield f"use_mask_for_norm is {masks!r} and must be a list of {len(schemes)}, as normalization_schemes is"
+    for number, scheme in enumerate(schemes):
+        if not defined(scheme, "class", NORMALISATION):
+            known = ", ".join(known_classes(NORMALISATION, "ImageNormalization"))
+            yield f"normalization_schemes[{number}] is {scheme!r}, and nnU-Net has no such class; it has {known}"
+        elif scheme == "CTNormalization":
+            yield from _statistics(plans, number)
+    yield from _functions(configuration)
+
+
+def _axes(plans: Mapping[str, Any]) -> Iterator[str]:
+    forward, backward = plans["transpose_forward"], plans["transpose_backward"]
+    orders = [isinstance(one, list) and sorted(map(str, one)) == ["0", "1", "2"] for one in (forward, backward)]
+    if not all(orders) or [forward[axis] for axis in backward] != [0, 1, 2]:
+        yield f"transpose_forward {forward!r} and transpose_backward {backward!r} must undo each other, of axes 0, 1, 2"
+
+
+def _statistics(plans: Mapping[str, Any], channel: int) -> Iterator[str]:
+    """Intensities that CT normalisation needs and that are missing or no numbers."""
+    key = f"foreground_intensity_properties_per_channel.{channel}"
+    found = plans["foreground_intensity_properties_per_channel"]
+    found = found.get(str(channel)) if isinstance(found, dict) else None
+    if not isinstance(found, dict):
+        yield f"{key} is missing, and CTNormalization takes its statistics from there"
+        return
+    for name in STATISTICS:
+        if not _finite(found.get(name)):
+            yield f"{key}.{name} is {found.get(name)!r} and must be a number, as CTNormalization asks"
+
+
+def _functions(configuration: Mapping[str, Any]) -> Iterator[str]:
+    """Code of somebody's own: a preprocessor that would not be used, and resampling that is not there."""
+    preprocessor = configuration.get("preprocessor_name", PREPROCESSOR)
+    if preprocessor != PREPROCESSOR:
+        yield f"preprocessor_name is {preprocessor!r}, and clbench preprocesses by {PREPROCESSOR} alone"
+    for key in RESAMPLED:
+        if key in configuration and not defined(configuration[key], "def", RESAMPLING):
+            yield f"{key} is {configuration[key]!r}, and nnU-Net has no such function"
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _few_stages(key: str, strides: Any) -> Iterator[str]:
@@ -100,4 +179,4 @@ def _misfits(network: Mapping[str, Any], patch: list[int]) -> Iterator[str]:
 
 def _triple(value: Any) -> bool:
     numbers = isinstance(value, list | tuple) and len(value) == 3
-    return numbers and all(isinstance(v, int | float) and not isinstance(v, bool) and v > 0 for v in value)
+    return numbers and all(_finite(v) and v > 0 for v in value)

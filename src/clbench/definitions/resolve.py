@@ -224,7 +224,7 @@ class _Resolution:
         if sound("backbone"):
             yield from checks.patch_findings(benchmark)
         if sound("backbone") and sound("sequence") and sound("protocols", "transfer") and not empty:
-            yield from plans_findings(benchmark, self._plans_file())
+            yield from plans_findings(benchmark, self._plans_file(), self._channels())
         if sound("sample"):
             yield from checks.seed_findings(benchmark)
             yield from checks.listed_findings(benchmark, self.tasks)
@@ -244,6 +244,10 @@ class _Resolution:
         if not isinstance(plans, PlansFrom) or plans.file is None:
             return None
         return (self.document.place(FILE)[0].parent / Path(plans.file).expanduser()).resolve()
+
+    def _channels(self) -> int | None:
+        """How many channels the tasks' images have, of the first one that is known; others are held to that."""
+        return next((len(card.modality) for card in self._cards().values()), None)
 
     def _empty_protocols(self) -> Iterator[Finding]:
         protocols = self.document.data.get("protocols")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from clbench.job.fingerprints import kept_or_made
 from clbench.job.prepared import preprocessed_in, reference_in
 from clbench.known_answer import arithmetic_here
 from clbench.nnunet.planning import CaseFingerprint, fingerprint_case
-from clbench.nnunet.preprocessing import ENDINGS, preprocess_case
+from clbench.nnunet.preprocessing import ENDINGS, preprocess_case, require_resamplable
 from clbench.nnunet.reading import UnusableCase, read_case
 from clbench.store import (
     Json,
@@ -160,6 +161,7 @@ def _prepare(task: TaskWork, case: CaseWork, plans: Json, folder: Path) -> list[
     prepared = folder / "preprocessed" / task.dataset
     files = [] if case.index is None else [*case.files.images, case.files.label]
     raw = read_case(_names(case), str(case.files.label), task.description, task.scheme)
+    require_resamplable(raw, plans)
     raw.label = task.scheme.in_network_numbers(raw.label)
     if not case.training:
         files.append(_write_reference(reference_in(prepared, case.id), raw.label[0]))
@@ -194,7 +196,13 @@ def _about(task: TaskWork, case: CaseWork, folder: Path) -> Iterator[None]:
         raise UnusableTaskCase(f"task {task.card.name}, case {case.id}: {error}") from error
     except MissingEnvironment as error:
         raise MissingEnvironment(f"task {task.card.name}, case {case.id}: {error}") from error
-    except RuntimeError as error:  # so says blosc2 of a full disk
-        if not (why := last_straw(folder)):
-            raise
-        raise MissingEnvironment(f"task {task.card.name}, case {case.id}: {why}") from error
+    except MemoryError as error:
+        words = "it does not fit into memory; prepare fewer cases side by side, as `--jobs` says"
+        raise UnusableTaskCase(f"task {task.card.name}, case {case.id}: {words}") from error
+    except Exception as error:  # libraries raise anything at data that nobody foresaw
+        if isinstance(error, RuntimeError) and (why := last_straw(folder)):  # so says blosc2 of a full disk
+            raise MissingEnvironment(f"task {task.card.name}, case {case.id}: {why}") from error
+        traceback.print_exc()
+        files = ", ".join(_names(case))
+        words = f"can't be prepared: {type(error).__name__}: {error or 'no reason given'}"
+        raise UnusableTaskCase(f"task {task.card.name}, case {case.id}: {files}: {words}") from error

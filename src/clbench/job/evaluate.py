@@ -9,6 +9,7 @@ import torch
 
 from clbench.evaluation.metrics import measure_case
 from clbench.job.assembly import take_over
+from clbench.job.memory import naming_case
 from clbench.job.predict import predict_case
 from clbench.job.predictions import discard_predictions, keep_prediction
 from clbench.job.progress import Progress
@@ -52,8 +53,9 @@ def measure_model(trainee: Trainee, name: str, progress: Progress, keep: bool = 
     network = load_network(trainee, name)
     for task in trainee.job.evaluate:
         for case in trainee.prepared.tasks[task].val:
-            for row in _case(trainee, network, library, task, case, keep):
-                yield {"task": task, "case": case, **row}
+            with naming_case(task, case):
+                rows = list(_case(trainee, network, library, task, case, keep))
+            yield from ({"task": task, "case": case, **row} for row in rows)
             progress.advance(f"evaluating {task}")
 
 

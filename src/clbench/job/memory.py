@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -40,6 +41,24 @@ def naming_memory(trainee: Trainee, doing: str, stage: Stage | None = None) -> I
         if not _lacks_memory(error):
             raise
         raise OutOfMemory(_explain(trainee, doing, stage, str(error) or "no memory")) from error
+
+
+@contextmanager
+def naming_case(task: str, case: str) -> Iterator[None]:
+    """Say which case an error is about; a lack of memory is answered by ``naming_memory``.
+
+    Raises:
+        ClbenchError: in place of whatever a library raises.
+    """
+    try:
+        yield
+    except ClbenchError:
+        raise
+    except Exception as error:
+        if _lacks_memory(error):
+            raise
+        traceback.print_exc()
+        raise ClbenchError(f"task {task}, case {case}: can't be evaluated: {type(error).__name__}: {error}") from error
 
 
 def _lacks_memory(error: Exception) -> bool:

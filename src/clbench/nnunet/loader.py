@@ -16,7 +16,7 @@ from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 
-from clbench.errors import CorruptArtifact
+from clbench.errors import ClbenchError, CorruptArtifact
 from clbench.network.batch import Batch, Key
 from clbench.nnunet.parts import NnunetParts
 from clbench.nnunet.properties import read_properties
@@ -24,6 +24,10 @@ from clbench.nnunet.properties import read_properties
 CACHE_BYTES = 256 * 2**20
 UNREADABLE = (OSError, RuntimeError, ValueError, LookupError, EOFError, UnpicklingError)
 """What Blosc2, NumPy and pickle raise over a file that is missing, cut short or damaged."""
+
+
+UNFORESEEN = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""What cropping and augmentation raise at a case that nobody foresaw; a lack of memory is another thing."""
 
 
 class _Cases(nnUNetDatasetBlosc2):  # type: ignore[misc]
@@ -113,8 +117,12 @@ class PatchLoader(nnUNetDataLoader):  # type: ignore[misc]
     def load(self, keys: Sequence[Key]) -> Batch:
         """Load one patch of each case, in this order."""
         self._keys, self.batch_size = tuple(keys), len(keys)
-        with _one_thread_already():
-            batch = self.generate_train_batch()
+        try:
+            with _one_thread_already():
+                batch = self.generate_train_batch()
+        except UNFORESEEN as error:
+            cases = " and ".join(f"case {case} of {task}" for task, case in dict.fromkeys(keys))
+            raise ClbenchError(f"{cases}: no patch can be cut: {type(error).__name__}: {error}") from error
         target = batch["target"]
         return Batch(batch["data"], tuple(target) if isinstance(target, list) else (target,), self._keys)
 

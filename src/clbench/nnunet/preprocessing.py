@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,11 @@ import numpy as np
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 
-from clbench.nnunet.reading import RawArrays
+from clbench.nnunet.reading import RawArrays, UnusableCase
 from clbench.nnunet.resampling import LeanConfiguration
 
+MOST_VOXELS = 2**31
+"""Of all channels of a resampled case: 8 GiB in single precision, and several times that on the way."""
 ENDINGS = (".b2nd", "_seg.b2nd", ".pkl")
 """Of the three files that nnU-Net keeps of a preprocessed case."""
 
@@ -35,6 +39,34 @@ class _Preprocessor(DefaultPreprocessor):  # type: ignore[misc]
             handed.pop(), handed.pop(), properties, plans_manager, configuration_manager, dataset_json
         )
         return result
+
+
+def require_resamplable(raw: RawArrays, plans: dict[str, Any]) -> None:
+    """Refuse a case whose resampled image no memory would hold, before any is asked for.
+
+    Args:
+        raw: the case as it was read.
+        plans: nnU-Net plans with exactly one configuration.
+
+    Raises:
+        UnusableCase: it would have more than ``MOST_VOXELS`` in all its channels.
+    """
+    (configuration,) = plans["configurations"].values()
+    spacing = [float(raw.properties["spacing"][axis]) for axis in plans["transpose_forward"]]
+    shape = [raw.images.shape[1:][axis] for axis in plans["transpose_forward"]]
+    target = [float(size) for size in configuration["spacing"]]
+    wanted = [size * own / new for size, own, new in zip(shape, spacing, target, strict=True)]
+    voxels = math.prod(wanted) * len(raw.images)
+    if not voxels <= MOST_VOXELS:
+        raise UnusableCase(
+            f"it would be resampled from {_by(shape)} voxels of {_by(spacing)} mm to {_by(map(round, wanted))} of "
+            f"{_by(target)} mm, {voxels:.3g} voxels in all; {MOST_VOXELS:.3g} are the most. See that the voxel size in "
+            "its header is right, or write a coarser backbone.spacing"
+        )
+
+
+def _by(sizes: Iterable[float]) -> str:
+    return " × ".join(f"{size:g}" if size < 1e6 else f"{size:.3g}" for size in sizes)
 
 
 def preprocess_case(

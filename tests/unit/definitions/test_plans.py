@@ -182,3 +182,39 @@ def test_a_choice_that_is_none_is_refused(suite: Suite, written: str, field: str
     problem = suite.problem()
     assert problem.field == field
     assert words in problem.message
+
+
+def spoilt(**changes: object) -> dict[str, object]:
+    """The document whose configuration has other values; None takes a key out."""
+    whole = DOCUMENT["configurations"]["3d_fullres"] | changes
+    return configured({key: value for key, value in whole.items() if value is not None})
+
+
+CT = {"normalization_schemes": ["CTNormalization"]}
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        (spoilt(**CT) | {"foreground_intensity_properties_per_channel": {}}, "per_channel.0 is missing, and CTNorm"),
+        (spoilt(**CT), "foreground_intensity_properties_per_channel.0.mean is None and must be a number"),
+        (spoilt(normalization_schemes=["MyOwnNormalization"]), "normalization_schemes[0] is 'MyOwnNormalization', and"),
+        (spoilt(normalization_schemes="CT"), "normalization_schemes is 'CT' and must list a class for each channel"),
+        (spoilt(normalization_schemes=["NoNormalization"] * 2, use_mask_for_norm=[False] * 2), "is for 2 channels"),
+        (spoilt(use_mask_for_norm=[]), "use_mask_for_norm is [] and must be a list of 1"),
+        (spoilt(preprocessor_name="MyPreprocessor"), "preprocessor_name is 'MyPreprocessor', and clbench preprocesses"),
+        (spoilt(resampling_fn_data="mine"), "resampling_fn_data is 'mine', and nnU-Net has no such function"),
+        (spoilt(batch_dice=None), "lacks batch_dice, which nnU-Net writes"),
+        (spoilt() | {"transpose_forward": [2, 0, 1]}, "transpose_forward [2, 0, 1] and transpose_backward [0, 1, 2]"),
+        (spoilt(spacing=[2.0, float("inf"), 1.0]), "must be three numbers above 0"),
+    ],
+)  # fmt: skip
+def test_a_configuration_that_no_case_can_be_preprocessed_by_is_refused_by_its_key(
+    suite: Suite, document: object, words: str
+) -> None:
+    file = plans_file(suite, document)
+    choose(suite, "{file: mine/nnUNetPlans.json}")
+    problems = suite.problems()
+    assert {problem.field for problem in problems} == {"backbone.plans.file"}
+    assert any(words in problem.message for problem in problems)
+    assert all(problem.message.startswith(f"{file}: configurations") for problem in problems)
