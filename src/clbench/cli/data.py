@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from clbench.cli.options import PATH, data_option, suite_option
+from clbench.data.problems import shortened_list
 from clbench.definitions.cards import TaskCard
 from clbench.definitions.catalogue import Catalogue
 from clbench.definitions.places import DataPlaces
@@ -128,7 +129,7 @@ def verify_command(
 
     def compare(card: TaskCard) -> None:
         if found := verify(card, places, against, processes, ConsoleTelling()):
-            raise MissingEnvironment("\n".join(f"task {card.name}: {text}" for text in found))
+            raise MissingEnvironment("\n".join(f"task {card.name}: {text}" for text in shortened_list(found)))
         click.echo(f"{card.name}: {card.cases} cases, every file as in {against or 'its manifest'}")
 
     _with_each(cards, compare)

@@ -15,7 +15,7 @@ from clbench.data.manifest import differences, make_manifest, manifest_bytes, re
 from clbench.data.memory import Memory
 from clbench.data.notes import axes_of, dataset_notes
 from clbench.data.prepared import INDEX, MANIFEST, Index, described_by, read_index, sources_of, watch
-from clbench.data.problems import BadData, CaseProblem, shortened_list
+from clbench.data.problems import BadData, CaseProblem, CaseTwice, shortened, shortened_list
 from clbench.data.sources import Tree, layout_of
 from clbench.data.telling import Silence, Telling
 from clbench.data.view import description, lay_out, write_description
@@ -124,11 +124,13 @@ def card_problems(card: TaskCard, tree: Tree) -> Iterator[CaseProblem]:
     """Where a card and what the dataset says of itself do not agree."""
     file = tree.descriptions[0] if tree.descriptions else tree.folder
     found = len(tree.cases) + len({problem.case for problem in tree.problems if problem.case})
-    if card.cases is not None and found != card.cases:
+    found += sum(isinstance(problem, CaseTwice) for problem in tree.problems)
+    whole = not any(not problem.case for problem in tree.problems)
+    if card.cases is not None and found != card.cases and whole:
         yield CaseProblem("", tree.folder, f"has {found} labelled cases where the card says {card.cases}")
     numbers, said = sorted((tree.labels or card.original_labels).values()), sorted(card.original_labels.values())
     if numbers != said:
-        yield CaseProblem("", file, f"has the labels {numbers} where the card says {said}")
+        yield CaseProblem("", file, f"has the labels {shortened(numbers)} where the card says {shortened(said)}")
     channels = {len(case.images) for case in tree.cases} | ({len(tree.channels)} if tree.channels else set())
     if channels - {len(card.modality)}:
         message = f"has {' and '.join(map(str, sorted(channels)))} channels; the card says {len(card.modality)}"

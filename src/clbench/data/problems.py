@@ -45,6 +45,10 @@ class CaseProblem:
         return ": ".join([part for part in (self.case, str(self.file or "")) if part] + [self.message])
 
 
+class CaseTwice(CaseProblem):
+    """One more case of an id that another has."""
+
+
 class BadData(MissingEnvironment):
     """Cases of a dataset can't be used; all of them are reported together."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -16,6 +16,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from clbench.definitions.base import Count, Int, Name, Positive, Record, Text
+from clbench.definitions.slugs import slug
 from clbench.definitions.sources import Source
 
 RESERVED_BASELINES = ("from-scratch", "joint", "joint-equal", "cumulative")
@@ -35,10 +36,19 @@ def _spelled_out(value: Any, info: ValidationInfo) -> Any:
         return {"foreground": tuple(original.values())}
     if value != "separate":
         raise ValueError(f"must be separate, all, or names with lists of original values, not {value!r}")
-    names = {re.sub("[^A-Za-z0-9._-]+", "-", name).strip("-._"): (number,) for name, number in original.items()}
+    names = {name: (number,) for name, number in _slugs(original).items()}
     if len(names) < len(original) or "" in names:
         raise ValueError("separate would give two labels one name; write names with lists of original values")
     return names
+
+
+def _slugs(original: dict[str, int]) -> dict[str, int]:
+    """Names of labels that are safe in a path; one that only other scripts or accents tell apart gets its number."""
+    plain = {name: slug(name) for name in original}
+    taken = Counter(plain.values())
+    ours = {name: f"{short}-{original[name]}" if taken[short] > 1 and not name.isascii() else short
+            for name, short in plain.items()}  # fmt: skip
+    return {short: original[name] for name, short in ours.items()}
 
 
 class TaskCard(Record):

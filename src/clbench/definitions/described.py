@@ -99,13 +99,40 @@ def said_by(found: Mapping[str, Any], file: Path, keys: Collection[str] = SAID) 
     """
     said: dict[str, Any] = {}
     if channels := found.get("channel_names") or found.get("modality"):
-        named = list(channels.values()) if isinstance(channels, dict) else channels
+        key = "channel_names" if found.get("channel_names") else "modality"
+        named = in_order(channels, key, file) if isinstance(channels, dict) else channels
         said["modality"] = named if isinstance(named, list) else [named]
     if "original_labels" in keys and isinstance(found.get("labels"), dict):
         said["original_labels"] = foreground(found["labels"], file)
-    if count := len(listed_cases(found)) or found.get("numTraining"):
+    if count := _count(found):
         said["cases"] = count
     return {key: said[key] for key in keys if key in said}
+
+
+def in_order(channels: Mapping[str, Any], key: str, file: Path) -> list[str]:
+    """The names of channels in the order of their numbers.
+
+    Raises:
+        MissingEnvironment: they are not written number → name.
+    """
+    numbers = {str(number): name for number, name in channels.items()}
+    if set(numbers) != {str(place) for place in range(len(numbers))}:
+        example = ", ".join(f'"{place}": "{name}"' for place, name in enumerate(list(numbers)[:2]))
+        raise MissingEnvironment(
+            f"{file}: {key} must map the numbers 0, 1, … as texts to names, not {dict(channels)!r}; for instance "
+            f"{{{example}}}"
+        )
+    if odd := [name for name in numbers.values() if not isinstance(name, str) or not name]:
+        raise MissingEnvironment(f"{file}: {key} must have names, not {odd[0]!r}")
+    return [numbers[str(place)] for place in range(len(numbers))]
+
+
+def _count(found: Mapping[str, Any]) -> Any:
+    """How many labelled cases there are; nnU-Net goes by files or by ``dataset``, and has no use for other lists."""
+    if isinstance(found.get("dataset"), dict):
+        return len(found["dataset"])
+    listed, said = len(listed_cases(found)), found.get("numTraining")
+    return said or listed if "file_ending" in found else listed or said
 
 
 def listed_cases(found: Mapping[str, Any]) -> list[tuple[str, Any]]:

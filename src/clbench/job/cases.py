@@ -48,7 +48,9 @@ class TaskWork:
         of_source = ("dataset", "regions_class_order")
         kept = {key: value for key, value in self.description.items() if key not in of_source}
         labels = {"background": 0} | {name: number for number, name in enumerate(self.card.labels, start=1)}
-        return {**kept, "name": self.card.name, "labels": labels, "numTraining": len(self.cases)}
+        channels = {str(number): name for number, name in enumerate(self.card.modality)}
+        said = {"name": self.card.name, "channel_names": channels, "labels": labels}
+        return {**kept, **said, "numTraining": len(self.cases)}
 
 
 @dataclass(frozen=True)

@@ -213,11 +213,12 @@ def _set_topology(configuration: dict[str, Any], backbone: Backbone) -> None:
             f"a patch of {' × '.join(map(str, patch))} can be halved {stages - 1} times and not {most - 1} times, as "
             f"{most} stages in backbone.features ask; leave some out, or write a larger backbone.patch"
         )
+    decoder = arch["n_conv_per_stage_decoder"][:1] or arch["n_conv_per_stage"][:1]  # one stage has no decoder
     arch.update(
         n_stages=stages,
         features_per_stage=list(features[:stages]),
         strides=[list(map(int, s)) for s in strides],
         kernel_sizes=[list(map(int, k)) for k in kernels],
         n_conv_per_stage=arch["n_conv_per_stage"][:1] * stages,
-        n_conv_per_stage_decoder=arch["n_conv_per_stage_decoder"][:1] * (stages - 1),
+        n_conv_per_stage_decoder=decoder * (stages - 1),
     )

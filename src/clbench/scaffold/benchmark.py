@@ -70,7 +70,8 @@ def write_benchmark(suite: Suite, name: str, sources: Sequence[str], targets: Se
         raise ClbenchError("one dataset can't be forgotten: give --from two or more, or one and a --target")
     file = suite.new_file("benchmark", name)
     cards: dict[Path, str] = {}
-    sequence, held_out = ([_task(suite, one, cards) for one in group] for group in (sources, targets))
+    made: dict[Path, Path] = {}
+    sequence, held_out = ([_task(suite, one, cards, made) for one in group] for group in (sources, targets))
     suite.write({**cards, file: benchmark_text(name, sequence, held_out)})
     return [*cards, file]
 
@@ -87,13 +88,17 @@ def benchmark_text(name: str, sequence: Sequence[str], targets: Sequence[str]) -
     return head + REST + (PRETRAINING if pretraining else SEQUENCE) + transfer + SEEDS
 
 
-def _task(suite: Suite, reference: str, cards: dict[Path, str]) -> str:
+def _task(suite: Suite, reference: str, cards: dict[Path, str], made: dict[Path, Path]) -> str:
     """The name of a task: that of a card, or of a dataset, whose card is then added to ``cards`` if it has none."""
     catalogue = suite.catalogue()
     if catalogue.find("task", reference):
         return reference
     dataset = find_dataset(reference, suite.data)
-    name, known = task_of(dataset, catalogue, suite.data)
+    written = {folder: file.stem for file, folder in made.items()}
+    if dataset.folder in written:
+        return written[dataset.folder]
+    name, known = task_of(dataset, catalogue, suite.data, written.values())
     if not known:
-        cards[suite.folder / FOLDERS["task"] / f"{name}.yaml"] = card_text(name, dataset)
+        file = suite.folder / FOLDERS["task"] / f"{name}.yaml"
+        cards[file], made[file] = card_text(name, dataset), dataset.folder
     return name

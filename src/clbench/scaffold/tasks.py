@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from clbench.definitions.cards import TaskCard
 from clbench.definitions.catalogue import Catalogue
 from clbench.definitions.described import SAID, read_description, said_by
 from clbench.definitions.places import DataPlaces
+from clbench.definitions.slugs import slug
 from clbench.definitions.sources import PREFIXES, NnunetSource
 from clbench.errors import ClbenchError, MissingEnvironment
 from clbench.scaffold.suite import Suite, flow
@@ -55,7 +57,7 @@ class Dataset:
         found = FOLDER.fullmatch(self.folder.name)
         number, words = found.groups() if found else ("own", self.folder.name)
         words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", words)
-        name = re.sub("[^A-Za-z0-9.]+", "-", words).strip("-.").lower() or "task"
+        name = slug(words, "A-Za-z0-9.").lower() or "task"
         return name, f"{name}-{number}"
 
 
@@ -76,9 +78,13 @@ def find_dataset(reference: str, places: DataPlaces) -> Dataset:
     )
 
 
-def task_of(dataset: Dataset, catalogue: Catalogue, places: DataPlaces) -> tuple[str, bool]:
-    """The name of a dataset's task, and whether its card is there already."""
+def task_of(
+    dataset: Dataset, catalogue: Catalogue, places: DataPlaces, taken: Collection[str] = ()
+) -> tuple[str, bool]:
+    """The name of a dataset's task, and whether its card is there already; ``taken`` are names of others."""
     for name in dataset.names:
+        if name in taken:
+            continue
         if catalogue.find("task", name) is None:
             return name, False
         if _folder(catalogue.task(name), places) == dataset.folder:
@@ -131,5 +137,6 @@ def _checked(file: Path, name: str, dataset: Dataset, said: dict[str, Any], lice
         return TaskCard.model_validate(card)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+        key = {"modality": "channel_names", "original_labels": "labels", "cases": "numTraining"}
+        where = ".".join(map(str, (key.get(str(first["loc"][0]), first["loc"][0]), *first["loc"][1:])))
         raise MissingEnvironment(f"{file}: no card can be made of it: {where}: {first['msg']}") from None

@@ -60,6 +60,22 @@ def _entry(file: Path, root: Path, place: str, entry: Any) -> tuple[RawCase, lis
         return RawCase(place, (), root), [CaseProblem(place, file, "must have an image: a path, or one per channel")]
     first = root / paths[0]
     id = str(entry.get("id") or re.sub(r"_0000$", "", stem_of(first)))
-    if not isinstance(entry.get("label"), str):
-        return RawCase(id, (), root), [CaseProblem(id, file, f"{place} has no label")]
-    return RawCase(id, tuple(root / path for path in paths), root / entry["label"]), []
+    label, problem = _label(entry, place)
+    written = [*paths, label] if label else paths
+    if any("\\" in path and not (root / path).exists() for path in written):
+        id, problem = re.sub(r".*\\", "", id), f"{place} has a path with backslashes, which is none here; write / for each"
+    if problem or label is None:
+        return RawCase(id, (), root), [CaseProblem(id, file, problem or "")]
+    return RawCase(id, tuple(root / path for path in paths), root / label), []
+
+
+def _label(entry: dict[str, Any], place: str) -> tuple[str | None, str | None]:
+    """The label's path, also of a list of one; or what is wrong with it."""
+    label = entry.get("label")
+    if isinstance(label, list) and len(label) == 1:
+        label = label[0]
+    if isinstance(label, list):
+        return None, f"{place}.label lists {len(label)} files; all labels of a case must be in one"
+    if label is None:
+        return None, f"{place} has no label"
+    return (label, None) if isinstance(label, str) else (None, f"{place}.label is {label!r} and must be a path")

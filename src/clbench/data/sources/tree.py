@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clbench.data.dataset import RawCase
-from clbench.data.problems import CaseProblem
+from clbench.data.problems import CaseProblem, CaseTwice
+from clbench.definitions.slugs import ascii_of
 
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".gipl")
 """Endings of three-dimensional images that nnU-Net reads without a second file beside them."""
@@ -72,8 +73,8 @@ def gathered(entries: Iterable[tuple[RawCase, list[CaseProblem]]]) -> tuple[list
         first = seen.setdefault(case.id, case)
         if first is not case:
             twice.add(case.id)
-            problems.append(CaseProblem(case.id, case.label, f"two cases have this id; the first is {first.label}"))
-        if not is_name(case.id):
+            problems.append(CaseTwice(case.id, case.label, f"two cases have this id; the first is {first.label}"))
+        if not is_name(case.id) and not wrong:
             wrong = [CaseProblem(case.id, None, "an id must be usable as a file's name: no / in it, no . before it")]
         problems += wrong or list(absent(case))
     problems += meeting(seen)
@@ -111,13 +112,20 @@ def absent(case: RawCase) -> Iterator[CaseProblem]:
     for channel, path in enumerate(case.images):
         if not os.path.isfile(path):
             what = "the image" if len(case.images) == 1 else f"channel {channel}"
-            yield CaseProblem(case.id, path, f"{what} is missing")
+            yield CaseProblem(case.id, path, f"{what} {_why_absent(path)}")
     if not os.path.isfile(case.label):  # pathlib's raises if a name is too long
-        yield CaseProblem(case.id, case.label, "the label is missing")
+        yield CaseProblem(case.id, case.label, f"the label {_why_absent(case.label)}")
+
+
+def _why_absent(path: Path) -> str:
+    """Missing, or a link that leads nowhere, a folder, or no ordinary file."""
+    if os.path.islink(path) and not os.path.exists(path):
+        return f"is a broken link: {os.readlink(path)} is not there"
+    return "is missing" if not os.path.exists(path) else "is a folder" if os.path.isdir(path) else "is no file"
 
 
 def dataset_name(folder: str, number: int) -> str:
     """nnU-Net's name for a folder such as ``Task03_Liver``, whose own number comes before ``number``."""
     match = re.fullmatch(r"Task0*(\d+)_(.+)", folder)
     found, name = (int(match[1]), match[2]) if match else (number, folder)
-    return f"Dataset{found:03d}_{re.sub('[^A-Za-z0-9]+', '', name) or 'Data'}"
+    return f"Dataset{found:03d}_{re.sub('[^A-Za-z0-9]+', '', ascii_of(name)) or 'Data'}"
