@@ -45,7 +45,8 @@ def write_itk(path: Path, array: np.ndarray, like: Path | None = None) -> None:
 
 
 def write_header(
-    path: Path, array: np.ndarray, qform: tuple[Any, int] = (None, 0), sform: tuple[Any, int] = (None, 0), **fields: Any
+    path: Path, array: np.ndarray, qform: tuple[Any, int] = (None, 0), sform: tuple[Any, int] = (None, 0),
+    **fields: Any,
 ) -> None:
     """A NIfTI file with exactly these codes and header fields; ``pixdim`` is for the first axes."""
     header = nibabel.Nifti1Header()
@@ -86,7 +87,7 @@ def dataset(
     names: tuple[str, ...] = (),
     shape: tuple[int, ...] = SIDE,
     spacing: tuple[float, ...] = SPACING,
-    change: Callable[[int, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]] = lambda case, i, l: (i, l),
+    change: Callable[..., tuple[np.ndarray, np.ndarray]] = lambda case, image, label: (image, label),
     channels: tuple[str, ...] = ("CT",),
     labels: Mapping[str, Any] | None = None,
     **said: Any,

@@ -132,18 +132,23 @@ def read_volume(name: str, path: Path, label: bool) -> Volume:
         data = path.read_bytes()
     except OSError as error:
         raise Unreadable(f"can't be read: {error.strerror or error}") from error
+    if not data:
+        raise Unreadable("can't be read, it may be truncated: it is empty")
     checksum = hashlib.sha256(data).hexdigest()
     if not path.name.lower().endswith(NIFTI):
         return Volume(*_read(name, path, label), checksum)
     packed = path.name.lower().endswith(".gz")
     head = _first_bytes(data) if packed else data[:HEAD]
     header, needed = _nifti_header(head)
+    if packed and needed > MOST:
+        raise Unreadable(f"can't be read: it unpacks to more than {MOST / 2**30:g} GiB, the most that is read")
     ends_well = packed and gzip_end(data)[1] == needed & 0xFFFFFFFF
     _require_length(needed, len(data) if not packed else needed if ends_well else _length(data))
     values, properties = _read(name, path, label)
     if ends_well and _is_whole(data, head, header, values):
         return Volume(values, properties, checksum, header)
-    return Volume(values, properties, checksum, header, _not_finite(_unpacked(data, header) if packed else data, header))
+    content = _unpacked(data, header) if packed else data
+    return Volume(values, properties, checksum, header, _not_finite(content, header))
 
 
 def _read(name: str, path: Path, label: bool) -> tuple[Float, dict[str, Any]]:
@@ -197,7 +202,8 @@ def _gzip_errors() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise Unreadable(f"is no whole gzip file: {error}") from error
+        words = "can't be read, it may be truncated" if "ended before" in str(error) else "can't be read"
+        raise Unreadable(f"{words}: {error}") from error
 
 
 def _is_whole(data: bytes, head: bytes, header: Any, values: Float) -> bool:
@@ -214,7 +220,7 @@ def _is_whole(data: bytes, head: bytes, header: Any, values: Float) -> bool:
     stored, offset = values.astype(header.get_data_dtype()), int(header["vox_offset"])
     if not MIN_OFFSET <= offset <= len(head) or math.prod(header.get_data_shape()) != stored.size:
         return False
-    return zlib.crc32(stored.reshape(-1).view(np.uint8), zlib.crc32(head[:offset])) == gzip_end(data)[0]
+    return zlib.crc32(stored.reshape(-1).view(np.uint8).data, zlib.crc32(head[:offset])) == gzip_end(data)[0]
 
 
 def _nifti_header(head: bytes) -> tuple[Any, int]:
@@ -230,7 +236,7 @@ def _nifti_header(head: bytes) -> tuple[Any, int]:
 
     size = {struct.unpack(order, head[:4])[0] for order in ("<i", ">i")} if len(head) >= 348 else set()
     if not size & {348, 540}:
-        raise Unreadable("is no NIfTI file")
+        raise Unreadable("can't be read: it is no NIfTI file")
     try:
         kind = nibabel.Nifti2Header if 540 in size else nibabel.Nifti1Header
         header = kind(head[: kind.sizeof_hdr], check=False)
@@ -239,8 +245,6 @@ def _nifti_header(head: bytes) -> tuple[Any, int]:
         raise Unreadable(f"has a broken NIfTI header: {_last_line(str(error)) or type(error).__name__}") from error
     if 0 in header.get_data_shape():
         raise Unreadable("has no voxels")
-    if needed > MOST:
-        raise Unreadable(f"holds more than {MOST / 2**30:g} GiB, the most that is read: {needed} bytes by its header")
     _require_voxel_size(header)
     return header, needed
 
@@ -252,7 +256,7 @@ def _require_length(needed: int, length: int) -> None:
         Unreadable: it is shorter than its header claims.
     """
     if needed > length:
-        raise Unreadable(f"is truncated: it has {length} bytes, and {needed} by its header")
+        raise Unreadable(f"can't be read, it may be truncated: Expected {needed} bytes by its header, got {length}")
 
 
 def _unpacked(data: bytes, header: Any) -> bytes:

@@ -196,8 +196,9 @@ def report(plan: Plan, folder: Path, command: str | None = None) -> Summary:
     store = Store(Path(plan.store))
     collected = collect(plan, store)
     summary = summarise(
-        benchmark_info(plan.resolved, _data_notes(plan)), collected.rows, collected.records, collected.missing, collected.monitored
-    )
+        benchmark_info(plan.resolved, _data_notes(plan)), collected.rows, collected.records, collected.missing,
+        collected.monitored,
+    )  # fmt: skip
     drift, maps = read_drift(folder, plan)
     summary = summary.model_copy(update={"drift": drift})
     origin = _last_provenance(plan, folder, store)

@@ -68,7 +68,9 @@ def test_one_normalisation_for_ct_and_mr_is_refused_whatever_they_are_called(
         assert (code, said in out) == (0, True), err
 
 
-@pytest.mark.parametrize(("channels", "others"), [(("T1", "T2"), ("T2", "T1")), (("CT", "pet", "x"), ("x", "CT", "pet"))])
+@pytest.mark.parametrize(
+    ("channels", "others"), [(("T1", "T2"), ("T2", "T1")), (("CT", "pet", "x"), ("x", "CT", "pet"))]
+)
 def test_the_same_channels_in_another_order_are_refused_by_name(
     call: Call, raw: Path, tmp_path: Path, channels: tuple[str, ...], others: tuple[str, ...]
 ) -> None:
@@ -184,7 +186,7 @@ def test_an_ending_without_its_dot_is_named(call: Call, raw: Path) -> None:
         ({"numTraining": "six"}, "numTraining: "),
     ],
 )
-def test_a_wrong_key_of_a_description_is_named_as_it_is_written(call: Call, raw: Path, said: dict, words: str) -> None:
+def test_a_wrong_key_of_a_description_is_named_as_written(call: Call, raw: Path, said: dict, words: str) -> None:
     brought.dataset(raw, "Dataset101_One", **said)
     code, _, err = call("new", "task", "one", "--from", "101")
     assert (code, words in err) == (4, True), err
@@ -325,10 +327,11 @@ def test_a_scheme_of_many_labels_is_cut_with_its_count(call: Call, raw: Path) ->
 def test_tiny_images_train_once_patch_and_features_are_set(
     call: Call, raw: Path, tmp_path: Path, shape: tuple[int, ...]
 ) -> None:
-    from clbench.nnunet.planning import Backbone, CaseFingerprint, plan_union, pool_fingerprints
-    from clbench.definitions.plans_file import untrainable
     import numpy as np
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
+
+    from clbench.definitions.plans_file import untrainable
+    from clbench.nnunet.planning import Backbone, CaseFingerprint, plan_union, pool_fingerprints
 
     cases = [CaseFingerprint(shape, (2.0, 1.5, 1.5), (np.arange(50.0),), 1.0)] * 4
     description = {"channel_names": {"0": "CT"}, "labels": {"background": 0, "organ": 1}, "numTraining": 4,

@@ -68,4 +68,5 @@ def test_a_data_frames_index_is_no_score(call: Call, tmp_path: Path) -> None:
     (tmp_path / "r.csv").write_text(",0,1,2\n0,0.9,0.2,0.1\n1,0.6,0.8,0.3\n2,0.5,0.7,0.9\n")
     code, out, _ = call("metrics", "r.csv", "--json")
     assert code == 0
-    assert {(m["family"], m["name"]): m["value"] for m in json.loads(out)["metrics"]}["accuracy", "ACC"] == pytest.approx(0.7)
+    found = {(entry["family"], entry["name"]): entry["value"] for entry in json.loads(out)["metrics"]}
+    assert found["accuracy", "ACC"] == pytest.approx(0.7)

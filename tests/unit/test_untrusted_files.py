@@ -158,7 +158,7 @@ def test_an_image_whose_header_claims_more_than_the_file_holds_takes_no_memory(t
     image[40:56] = np.array([3, *[30_000] * 3, *[1] * 4], "<i2").tobytes()
     (tmp_path / "x.nii").write_bytes(image)
 
-    assert f"{30_000**3 + 352} by its header" in imaging.examine_image(tmp_path / "x.nii")["error"]
+    assert f"Expected {30_000**3 + 352} bytes by its header" in imaging.examine_image(tmp_path / "x.nii")["error"]
 
 
 def test_a_compressed_table_of_rows_unpacks_up_to_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,15 +54,16 @@ def facts_of(volume: Volume, path: Path, label: bool) -> Json:
         label: whether it is a label.
 
     Returns:
-        ``sha256``; ``shape``, ``spacing`` (mm) and ``affine`` in the order x, y, z; ``orientation`` in the file and ``axes`` as
-        read; ``notes``; of an
-        image ``finite`` and ``range``, of a label ``integers`` and ``values`` or an ``example`` of a fraction.
+        ``sha256``; ``shape``, ``spacing`` (mm) and ``affine`` in the order x, y, z; ``orientation`` in the file
+        and ``axes`` as read; ``notes``; of an image ``finite`` and ``range``, of a label ``integers`` and
+        ``values`` or an ``example`` of a fraction.
     """
     facts = {"sha256": volume.sha256, **_grid(volume), "notes": _notes(volume, path, label)}
     if not volume.values.size:
         return facts | {"empty": True}
     if volume.odd is not None:
-        return facts | ({"integers": False, "example": str(volume.odd)} if label else {"finite": False, "range": None})
+        odd = {"integers": False, "example": str(volume.odd)} if label else {"finite": False, "range": None}
+        return facts | odd
     return facts | (histogram(volume.values) if label else _range(volume.values))
 
 

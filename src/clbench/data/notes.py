@@ -59,7 +59,7 @@ def _lost(facts: Mapping[str, Sequence[Json]]) -> Iterator[str]:
     lost = {case: found[-1]["lost"] for case, found in facts.items() if found[-1].get("lost")}
     if lost:
         yield (
-            f"foreground outside the box of the image's non-zero voxels, which nnU-Net crops to, is lost in training: "
+            "foreground outside the box of the image's non-zero voxels, which nnU-Net crops to, is lost in training: "
             f"{sum(lost.values())} voxels in {_cases(list(lost), facts)}"
         )
 
@@ -84,7 +84,8 @@ def _of_files(facts: Mapping[str, Sequence[Json]]) -> Iterator[str]:
                 cases[f"{what} {kind}"].setdefault(case, text)
     for key, texts in cases.items():
         case, text = next(iter(texts.items()))
-        yield f"{key.split()[0]} of {_cases(list(texts), facts)}: {text}" + (f" (in {case})" if len(texts) > 1 else "")
+        whose = f" (in {case})" if len(texts) > 1 else ""
+        yield f"{key.split()[0]} of {_cases(list(texts), facts)}: {text}{whose}"
 
 
 def _cases(cases: list[str], facts: Mapping[str, Sequence[Json]]) -> str:

@@ -124,13 +124,12 @@ def card_problems(card: TaskCard, tree: Tree) -> Iterator[CaseProblem]:
     """Where a card and what the dataset says of itself do not agree."""
     file = tree.descriptions[0] if tree.descriptions else tree.folder
     found = len(tree.cases) + len({problem.case for problem in tree.problems if problem.case})
-    found += sum(isinstance(problem, CaseTwice) for problem in tree.problems)
-    whole = not any(not problem.case for problem in tree.problems)
+    whole = not any(isinstance(problem, CaseTwice) or not problem.case for problem in tree.problems)
     if card.cases is not None and found != card.cases and whole:
         yield CaseProblem("", tree.folder, f"has {found} labelled cases where the card says {card.cases}")
     numbers, said = sorted((tree.labels or card.original_labels).values()), sorted(card.original_labels.values())
     if numbers != said:
-        yield CaseProblem("", file, f"has the labels {shortened(numbers)} where the card says {shortened(said)}")
+        yield CaseProblem("", file, f"has the labels [{shortened(numbers)}] where the card says [{shortened(said)}]")
     channels = {len(case.images) for case in tree.cases} | ({len(tree.channels)} if tree.channels else set())
     if channels - {len(card.modality)}:
         message = f"has {' and '.join(map(str, sorted(channels)))} channels; the card says {len(card.modality)}"

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from clbench.errors import MissingEnvironment
 
-
 LISTED = 20
 """Problems, cases or values that are listed one by one; of the others the number is said."""
 

@@ -55,9 +55,9 @@ def _differences(name: str, channels: tuple[str, ...], first: str, others: tuple
     for number, (channel, other) in enumerate(zip(channels, others, strict=True)):
         if scheme_of(channel) != scheme_of(other):
             yield (
-                f"channel {number} of {name} is {channel}, which nnU-Net normalises by {scheme_of(channel)}, and that of "
-                f"{first} is {other}, by {scheme_of(other)}; one plan has one of them for all tasks: choose whose by "
-                f"backbone.plans, for instance {{target: {first}}}"
+                f"channel {number} of {name} is {channel}, which nnU-Net normalises by {scheme_of(channel)}, "
+                f"and that of {first} is {other}, by {scheme_of(other)}; one plan has one of them for all: choose "
+                f"whose by backbone.plans, for instance {{target: {first}}}"
             )
 
 

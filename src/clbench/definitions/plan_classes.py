@@ -1,4 +1,4 @@
-"""Whether the classes and functions that a plans file names are there, found in nnU-Net's source without importing it."""
+"""Whether the classes and functions that a plans file names are there, by nnU-Net's source, which is not imported."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def defined(name: object, kind: str, folder: str, package: str = "nnunetv2") -> 
         folder: relative to the package.
         package: nnU-Net, or where its networks are.
     """
-    plain = isinstance(name, str) and name.isidentifier()
+    plain = isinstance(name, str) and name.isidentifier() and package.isidentifier()
     return plain and bool(re.search(rf"^{kind} {name}\b", _sources(package, folder), re.MULTILINE))
 
 

@@ -75,7 +75,7 @@ def untrainable(configuration: Mapping[str, Any]) -> Iterator[str]:
         return
     architecture = configuration.get("architecture")
     network = architecture.get("arch_kwargs") if isinstance(architecture, dict) else None
-    if not isinstance(network, dict):
+    if not isinstance(architecture, dict) or not isinstance(network, dict):
         yield f"{KWARGS} is missing; nnU-Net writes its network there"
         return
     name = str(architecture.get("network_class_name"))
@@ -121,7 +121,7 @@ def _axes(plans: Mapping[str, Any]) -> Iterator[str]:
     forward, backward = plans["transpose_forward"], plans["transpose_backward"]
     orders = [isinstance(one, list) and sorted(map(str, one)) == ["0", "1", "2"] for one in (forward, backward)]
     if not all(orders) or [forward[axis] for axis in backward] != [0, 1, 2]:
-        yield f"transpose_forward {forward!r} and transpose_backward {backward!r} must undo each other, of axes 0, 1, 2"
+        yield f"transpose_forward {forward!r} and transpose_backward {backward!r} must undo each other, of 0, 1, 2"
 
 
 def _statistics(plans: Mapping[str, Any], channel: int) -> Iterator[str]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
-SPELT = {"ß": "ss", "æ": "ae", "Æ": "AE", "ø": "o", "Ø": "O", "œ": "oe", "Œ": "OE", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D"}
+SPELT = {
+    "ß": "ss", "æ": "ae", "Æ": "AE", "ø": "o", "Ø": "O", "œ": "oe", "Œ": "OE", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D",
+}  # fmt: skip
+"""Latin letters that no accent makes."""
 
 
 def ascii_of(text: str) -> str:

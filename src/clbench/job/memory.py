@@ -58,7 +58,8 @@ def naming_case(task: str, case: str) -> Iterator[None]:
         if _lacks_memory(error):
             raise
         traceback.print_exc()
-        raise ClbenchError(f"task {task}, case {case}: can't be evaluated: {type(error).__name__}: {error}") from error
+        words = f"can't be evaluated: {type(error).__name__}: {error}"
+        raise ClbenchError(f"task {task}, case {case}: {words}") from error
 
 
 def _lacks_memory(error: Exception) -> bool:

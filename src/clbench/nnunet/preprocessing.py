@@ -60,8 +60,8 @@ def require_resamplable(raw: RawArrays, plans: dict[str, Any]) -> None:
     if not voxels <= MOST_VOXELS:
         raise UnusableCase(
             f"it would be resampled from {_by(shape)} voxels of {_by(spacing)} mm to {_by(map(round, wanted))} of "
-            f"{_by(target)} mm, {voxels:.3g} voxels in all; {MOST_VOXELS:.3g} are the most. See that the voxel size in "
-            "its header is right, or write a coarser backbone.spacing"
+            f"{_by(target)} mm, {voxels:.3g} voxels in all; {MOST_VOXELS:.3g} are the most. See that the voxel size "
+            "in its header is right, or write a coarser backbone.spacing"
         )
 
 

@@ -63,7 +63,8 @@ def read_case(images: Sequence[str], label: str, dataset_json: dict[str, Any], s
     name = chosen_reader(dataset_json)
     case = RawCase("", tuple(map(Path, images)), Path(label))
     read = [_read(name, path, is_label=path is case.label) for path in (*case.images, case.label)]
-    problems = [str(problem) for problem in case_problems(case, [facts for _, facts in read], scheme.originals.values())]
+    found = [facts for _, facts in read]
+    problems = list(map(str, case_problems(case, found, scheme.originals.values())))
     volumes = [volume for volume, _ in read if volume]
     if problems or len(volumes) < len(read):
         raise UnusableCase("; ".join(problems))

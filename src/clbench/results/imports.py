@@ -22,6 +22,7 @@ from clbench.results.score_table import (
     read_table,
 )
 
+
 @dataclass(frozen=True)
 class Imported:
     """A matrix with its tasks' names."""
@@ -102,10 +103,11 @@ def square(imported: Imported, path: Path) -> Imported:
     """
     stages, tasks = len(imported.matrix), len(imported.tasks)
     if stages != tasks:
-        before = "; scores of the untrained network go into a file of their own, --untrained" if stages == tasks + 1 else ""
+        before = "; scores of the untrained network go into a file of their own, --untrained"
+        before = before if stages == tasks + 1 else ""
         raise ClbenchError(
-            f"{path}: {stages} stages but {tasks} tasks{before}; a sequence that learns one task a stage has as many of "
-            f"both, line i and column j holding task j after stage i"
+            f"{path}: {stages} stages but {tasks} tasks{before}; a sequence that learns one task a stage has as many "
+            "of both, line i and column j holding task j after stage i"
         )
     return imported
 

@@ -14,8 +14,8 @@ from clbench.results.matrix import Matrix, Vector
 
 HOLES = {"", "-", "–", "—", "nan", "na", "n/a", "none", "null"}
 STAGE_WORDS = {
-    "", "#", "after", "experience", "index", "no", "nr", "phase", "row", "session", "stage", "stages", "step", "steps",
-    "stufe", "t", "unnamed: 0",
+    "", "#", "after", "experience", "index", "no", "nr", "phase", "row", "session", "stage", "stages", "step",
+    "steps", "stufe", "t", "unnamed: 0",
 }  # fmt: skip
 """What the corner cell of a table says whose lines are stages."""
 TASK_WORDS = {"aufgabe", "dataset", "datasets", "domain", "domains", "organ", "organs", "task", "tasks"}
@@ -65,7 +65,8 @@ def read_table(path: Path) -> Table:
     """
     text = _text(path)
     delimiter = _delimiter(text)
-    rows = [(n, [c.strip() for c in cells]) for n, cells in enumerate(_split(text, delimiter), 1) if any(map(str.strip, cells))]
+    rows = [(n, [cell.strip() for cell in cells]) for n, cells in enumerate(_split(text, delimiter), 1)]
+    rows = [(n, cells) for n, cells in rows if any(cells)]
     comma = delimiter != "," and any(re.fullmatch(r"-?\d+,\d+ ?%?", cell) for _, cells in rows for cell in cells)
     if comma:
         rows = [(n, [_with_point(cell) for cell in cells]) for n, cells in rows]
@@ -90,7 +91,7 @@ def _text(path: Path) -> str:
 
 
 def _delimiter(text: str) -> str:
-    """What separates cells: what all lines have equally often, else what is most frequent; blanks if there is none."""
+    """What separates cells: what all lines have equally often, else what is most frequent, else blanks."""
     lines = [line for line in text.splitlines() if line.strip()]
     for mark in ";\t,":
         counts = {line.count(mark) for line in lines}
@@ -235,8 +236,8 @@ def _require_one_meaning(present: Sequence[tuple[str, str, float]]) -> None:
     if small and large:
         place, cell = small[0]
         raise ClbenchError(
-            f"{place}: {cell!r} beside {large[0]!r}: it can't be told whether it is a fraction or a percentage; write "
-            "all numbers as fractions, or with per cent signs"
+            f"{place}: {cell!r} beside {large[0]!r}: it can't be told whether it is a fraction or a percentage; "
+            "write all numbers as fractions, or with per cent signs"
         )
 
 

@@ -22,7 +22,10 @@ from clbench.nnunet.preprocessing import ENDINGS
 
 @pytest.mark.parametrize(
     "pair",
-    [("a", "a_seg"), ("A", "a"), ("pat", "PAT_SEG"), ("Größe", unicodedata.normalize("NFD", "Größe")), ("Straße", "STRASSE")],
+    [
+        ("a", "a_seg"), ("A", "a"), ("pat", "PAT_SEG"), ("Größe", unicodedata.normalize("NFD", "Größe")),
+        ("Straße", "STRASSE"),
+    ],
 )
 def test_two_cases_that_meet_in_a_file_are_refused_by_prepare(tmp_path: Path, pair: tuple[str, str]) -> None:
     folder = brought.dataset(tmp_path, "Dataset101_Meet", names=(*pair, "b", "c"))

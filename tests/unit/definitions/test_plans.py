@@ -198,11 +198,11 @@ CT = {"normalization_schemes": ["CTNormalization"]}
     [
         (spoilt(**CT) | {"foreground_intensity_properties_per_channel": {}}, "per_channel.0 is missing, and CTNorm"),
         (spoilt(**CT), "foreground_intensity_properties_per_channel.0.mean is None and must be a number"),
-        (spoilt(normalization_schemes=["MyOwnNormalization"]), "normalization_schemes[0] is 'MyOwnNormalization', and"),
+        (spoilt(normalization_schemes=["MyOwnNormalization"]), "normalization_schemes[0] is 'MyOwnNormalization'"),
         (spoilt(normalization_schemes="CT"), "normalization_schemes is 'CT' and must list a class for each channel"),
         (spoilt(normalization_schemes=["NoNormalization"] * 2, use_mask_for_norm=[False] * 2), "is for 2 channels"),
         (spoilt(use_mask_for_norm=[]), "use_mask_for_norm is [] and must be a list of 1"),
-        (spoilt(preprocessor_name="MyPreprocessor"), "preprocessor_name is 'MyPreprocessor', and clbench preprocesses"),
+        (spoilt(preprocessor_name="MyPreprocessor"), "preprocessor_name is 'MyPreprocessor', and clbench"),
         (spoilt(resampling_fn_data="mine"), "resampling_fn_data is 'mine', and nnU-Net has no such function"),
         (spoilt(batch_dice=None), "lacks batch_dice, which nnU-Net writes"),
         (spoilt() | {"transpose_forward": [2, 0, 1]}, "transpose_forward [2, 0, 1] and transpose_backward [0, 1, 2]"),

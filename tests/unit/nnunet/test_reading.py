@@ -87,7 +87,7 @@ def _strange_label(image: Path, label: Path) -> Path:
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (_truncate, "is no whole gzip file: "), (_missing, "can't be read: No such file"),
+        (_truncate, "it may be truncated: "), (_missing, "can't be read: No such file"),
         (_nan, "not numbers or not finite"),
         (_empty, "is empty: every voxel is 0"), (_four_dimensional, "only 3d images are supported"),
         (_other_shape, "has 9 × 8 × 6 voxels where the image has 9 × 8 × 7"),

@@ -124,7 +124,8 @@ def test_every_way_of_writing_a_matrix_gives_its_numbers(
     else:
         names = {"": [], "1": ["1", "2", "3"], "0": ["0", "1", "2"], "s1": ["s1", "s2", "s3"]}[index]
         rows = [["stage"] * bool(names) + list(NAMES)] if header else []
-        rows += [[*place, *line] for place, line in itertools.zip_longest([[n] for n in names], written, fillvalue=[])]
+        places = [[name] for name in names]
+        rows += [[*place, *line] for place, line in itertools.zip_longest(places, written, fillvalue=[])]
     found = read(tmp_path_factory.mktemp("r"), lines(*rows))
     for line, expected in zip(found.matrix, wanted, strict=True):
         assert line == tuple(None if v is None else pytest.approx(v) for v in expected)

@@ -63,7 +63,8 @@ def _entry(file: Path, root: Path, place: str, entry: Any) -> tuple[RawCase, lis
     label, problem = _label(entry, place)
     written = [*paths, label] if label else paths
     if any("\\" in path and not (root / path).exists() for path in written):
-        id, problem = re.sub(r".*\\", "", id), f"{place} has a path with backslashes, which is none here; write / for each"
+        id = re.sub(r".*\\", "", id)
+        problem = f"{place} has a path with backslashes, which is none here; write / for each"
     if problem or label is None:
         return RawCase(id, (), root), [CaseProblem(id, file, problem or "")]
     return RawCase(id, tuple(root / path for path in paths), root / label), []

@@ -84,7 +84,7 @@ def _are_paths(images: Any) -> TypeGuard[list[str]]:
 
 
 def _meant(id: str, labels: set[str]) -> str | None:
-    """The label that is called after a case with something behind it, as Slicer's ``ID.seg.nrrd``; None if none is."""
+    """The label that is called after a case with something behind it, as Slicer's ``ID.seg.nrrd``."""
     return next((label for label in sorted(labels) if re.fullmatch(re.escape(id) + BEHIND, label)), None)
 
 
