@@ -18,11 +18,16 @@ def nonzero_box(values: npt.NDArray[Any]) -> Box | None:
     Args:
         values: ``(1, Z, Y, X)``.
     """
-    mask = values[0] != 0
-    if mask.ndim != 3 or not mask.any():
+    if values.ndim != 4:
         return None
-    planes = mask.any(axis=0)
-    lines = (mask.any(axis=(1, 2)), planes.any(axis=1), planes.any(axis=0))
+    layers, plane = np.zeros(len(values[0]), bool), np.zeros(values.shape[2:], bool)
+    for number, layer in enumerate(values[0]):
+        mask = layer != 0
+        layers[number] = mask.any()
+        plane |= mask
+    if not layers.any():
+        return None
+    lines = (layers, plane.any(axis=1), plane.any(axis=0))
     found = [np.flatnonzero(line) for line in lines]
     return tuple((int(places[0]), int(places[-1]) + 1) for places in found)
 

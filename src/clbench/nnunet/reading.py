@@ -64,7 +64,8 @@ def read_case(images: Sequence[str], label: str, dataset_json: dict[str, Any], s
     case = RawCase("", tuple(map(Path, images)), Path(label))
     read = [_read(name, path, is_label=path is case.label) for path in (*case.images, case.label)]
     found = [facts for _, facts in read]
-    problems = list(map(str, case_problems(case, found, scheme.originals.values())))
+    wrong = case_problems(case, found, scheme.originals.values())
+    problems = [f"{problem.file}: can't be used: {problem.message}" for problem in wrong]
     volumes = [volume for volume, _ in read if volume]
     if problems or len(volumes) < len(read):
         raise UnusableCase("; ".join(problems))

@@ -87,7 +87,8 @@ def _strange_label(image: Path, label: Path) -> Path:
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (_truncate, "it may be truncated: "), (_missing, "can't be read: No such file"),
+        (_truncate, "can't be used: can't be read, it may be truncated: "),
+        (_missing, "can't be used: can't be read: No such"),
         (_nan, "not numbers or not finite"),
         (_empty, "is empty: every voxel is 0"), (_four_dimensional, "only 3d images are supported"),
         (_other_shape, "has 9 × 8 × 6 voxels where the image has 9 × 8 × 7"),
