@@ -119,16 +119,23 @@ def _kept() -> str | None:
 
 
 def _file() -> Path:
-    """Where the answer of this type of processor and these versions is kept."""
+    """Where the answer of this type of processor and these versions to the recorded question is kept."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
-    key = digest([_versions(), processor().type, sorted(processor().flags)])
+    key = digest([recorded(), _versions(), processor().type, sorted(processor().flags)])
     return caches / "clbench" / "arithmetic" / f"{key[:16]}.json"
 
 
 def asked_of_a_process() -> str:
-    """The answer of a fresh process; what it printed instead if it failed."""
+    """The answer of a fresh process.
+
+    Raises:
+        MissingEnvironment: the process failed; the message has the last line that it printed.
+    """
     done = subprocess.run([sys.executable, "-P", "-m", "clbench.known_answer"], capture_output=True, text=True)
-    return str(json.loads(done.stdout)) if done.returncode == 0 else done.stderr.strip()
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+        raise MissingEnvironment(f"the known answer can't be computed (exit code {done.returncode}): {said}")
+    return str(json.loads(done.stdout))
 
 
 @cache

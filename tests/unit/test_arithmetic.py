@@ -182,6 +182,18 @@ def test_a_wrong_answer_makes_runs_native_and_is_asked_for_once(
     assert planned_arithmetic()[0].startswith("native: ")
 
 
+def test_a_process_that_fails_is_no_answer_and_nothing_is_kept_of_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(known_answer, "ARITHMETIC", Arithmetic(PORTABLE))
+    monkeypatch.setattr(known_answer, "recorded", lambda: "the bits")
+    monkeypatch.setattr(sys, "executable", "false")
+    with pytest.raises(MissingEnvironment, match=r"known answer can't be computed \(exit code 1\)"):
+        planned_arithmetic(prove=True)
+    assert not list(tmp_path.rglob("*.json"))
+
+
 @pytest.mark.parametrize(("planned", "here", "words"), [
     (PORTABLE, "native: a 1", "planned with portable arithmetic"),
     ("native: a 1", PORTABLE, "planned with native arithmetic"),
