@@ -11,7 +11,7 @@ Only the standard library is imported here.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Container, MutableMapping
+from collections.abc import Container, Mapping, MutableMapping
 from dataclasses import dataclass
 
 from clbench.processor import Processor, processor
@@ -48,7 +48,7 @@ class Arithmetic:
     """The arithmetic of this process and of those it starts.
 
     Attributes:
-        name: ``x86-64-v3``, or ``native:`` and the type of the processor.
+        name: ``x86-64-v3``, or ``native:``, the type of the processor and the variables that limit its dispatch.
         reason: why it is native; empty if it is portable.
         replaced: variables that were set otherwise, as ``NAME=value``.
         late: numeric libraries that were imported before the variables were set; this process itself may compute
@@ -66,9 +66,10 @@ class Arithmetic:
         return self.name == PORTABLE
 
 
-def native(found: Processor) -> str:
-    """The name of a processor's own arithmetic."""
-    return f"{NATIVE}: {found.type}"
+def native(found: Processor, environment: Mapping[str, str]) -> str:
+    """The name of a processor's own arithmetic, as far as the environment leaves it the choice of kernels."""
+    limits = " ".join(f"{name}={environment[name]}" for name in SETTINGS if name in environment)
+    return f"{NATIVE}: {found.type}" + (f" with {limits}" if limits else "")
 
 
 def why_native(wanted: str, found: Processor) -> str:
@@ -81,7 +82,7 @@ def why_native(wanted: str, found: Processor) -> str:
     if wanted == NATIVE:
         return f"{VARIABLE}={NATIVE}"
     if lacking := sorted(NEEDED - found.flags):
-        return f"this processor ({found.name}) lacks {', '.join(lacking)}"
+        return f"this processor ({found.name}) is not {PORTABLE}: it lacks {', '.join(lacking)}"
     return ""
 
 
@@ -105,7 +106,7 @@ def apply(environment: MutableMapping[str, str], modules: Container[str]) -> Ari
     """
     found = processor()
     if reason := why_native(environment.get(VARIABLE, ""), found):
-        return Arithmetic(native(found), reason)
+        return Arithmetic(native(found, environment), reason)
     changed = _changes(environment)
     replaced = tuple(f"{name}={environment[name]}" for name in changed if name in environment)
     late = tuple(name for name in NUMERIC if name in modules) if changed else ()

@@ -37,7 +37,7 @@ ANSWERS = {
 @cache
 def arithmetic_here() -> str:
     """The arithmetic of this process, proved by the known answer; imports torch."""
-    return ARITHMETIC.name if not ARITHMETIC.portable or answer() == recorded() else native(processor())
+    return ARITHMETIC.name if not ARITHMETIC.portable or answer() == recorded() else native(processor(), os.environ)
 
 
 def require_arithmetic(planned: str) -> None:
@@ -79,7 +79,7 @@ def planned_arithmetic(prove: bool = False) -> tuple[str, str]:
     if not ARITHMETIC.portable:
         return ARITHMETIC.name, ARITHMETIC.reason
     reason = _contradiction(prove)
-    return (native(processor()), reason) if reason else (ARITHMETIC.name, "")
+    return (native(processor(), os.environ), reason) if reason else (ARITHMETIC.name, "")
 
 
 def _contradiction(prove: bool) -> str:

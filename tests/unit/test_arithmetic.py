@@ -63,7 +63,14 @@ def test_a_processor_is_told_by_its_numbers(tmp_path: Path, content: str, type: 
 
 def test_two_processors_of_one_trade_name_have_different_native_arithmetic() -> None:
     one, other = XEON, Processor(XEON.name, "GenuineIntel 6/143/8", XEON.flags)
-    assert arithmetic.native(one) != arithmetic.native(other)
+    assert arithmetic.native(one, {}) != arithmetic.native(other, {})
+
+
+def test_native_arithmetic_with_limited_kernels_is_another_arithmetic() -> None:
+    """Or results with other bits would share one store's folder."""
+    limits = [{}, {"MKL_CBWR": "AVX2"}, {"MKL_CBWR": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}, SETTINGS]
+    assert len({arithmetic.native(XEON, environment) for environment in limits}) == len(limits)
+    assert arithmetic.native(XEON, {"HOME": "/"}) == "native: GenuineIntel 6/106/6"
 
 
 def test_an_empty_environment_gets_all_settings(on) -> None:
@@ -97,7 +104,7 @@ def test_what_is_set_already_is_neither_replaced_nor_too_late(on, recwarn: pytes
 ])  # fmt: skip
 def test_native_arithmetic_sets_nothing_and_says_why(on, wanted: str, found: Processor, words: str) -> None:
     on(found)
-    environment = {VARIABLE: wanted, "MKL_CBWR": "AVX2"}
+    environment = {VARIABLE: wanted}
     before = dict(environment)
     chosen = apply(environment, ())
     assert environment == before
