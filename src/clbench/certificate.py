@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -30,7 +29,7 @@ def keep_certificate(plan: Plan, folder: Path) -> Certificate:
 
     Args:
         plan: the run's; its artifacts are in the store.
-        folder: the reference's folder; its subfolder ``certificate`` is written.
+        folder: the reference's folder, which has no certificate.
 
     Raises:
         CorruptArtifact: an artifact is missing or damaged.
@@ -43,7 +42,6 @@ def keep_certificate(plan: Plan, folder: Path) -> Certificate:
     parents = {job.parents[1] for job in stages if len(job.parents) > 1}
     last = _last_of_sequences(plan, seed)
     networks = (folder / CERTIFICATE).parent
-    shutil.rmtree(networks, ignore_errors=True)
     names = {id: f"{number:02d}" for number, id in enumerate(sorted({*parents, *last}), start=1)}
     for id, name in names.items():
         keep_network(store.job(id), JobFolder(networks / name))

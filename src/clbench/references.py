@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
@@ -201,14 +202,19 @@ def _remedy(folder: Path) -> str:
 def keep(measured: Measured, folder: Path) -> None:
     """Write a reference: the summary, the rows compressed, the digests of arrays, and the spread if there is one.
 
+    A certificate that an earlier reference left in the folder is deleted.
+
     Raises:
         ClbenchError: there is one of another definition, such as the one that this one shrinks.
     """
     _require_own(measured.summary.benchmark, folder)
     write_rows(folder / ROWS[1], measured.rows)
     write_atomic(folder / SUMMARY, (measured.summary.model_dump_json(indent=1) + "\n").encode("utf-8"))
+    shutil.rmtree((folder / CERTIFICATE).parent, ignore_errors=True)  # it belongs to what was kept here before
     if measured.arrays:
         write_atomic(folder / ARRAYS, to_bytes(measured.arrays))
+    else:
+        (folder / ARRAYS).unlink(missing_ok=True)
     if measured.spread is None:
         (folder / SPREAD).unlink(missing_ok=True)
     else:

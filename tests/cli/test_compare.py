@@ -101,9 +101,12 @@ def test_reproduce_fails_what_was_judged_in_part_under_strict_and_what_was_not_a
     assert [_exit_code([attempt], asked) for asked in (False, True)] == [code, strict]
 
 
-def test_a_reference_that_is_made_without_a_pair_has_no_spread_left(call: Call, run: Run, reference: Path) -> None:
+def test_a_reference_that_is_made_anew_keeps_nothing_of_the_one_before(call: Call, run: Run, reference: Path) -> None:
     assert (reference / "spread.json").exists()
+    (reference / "certificate").mkdir()
+    (reference / "certificate" / "certificate.json").write_text("of an earlier run")
     assert call("reference", run("made", "a"), "--out", reference)[0] == 0
     assert not (reference / "spread.json").exists()
+    assert not (reference / "certificate").exists()
     code, out, _ = call("compare", run("run", "c"), reference)
     assert (code, "chance from these seeds" in out) == (0, True)

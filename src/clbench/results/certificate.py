@@ -12,6 +12,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
+from pydantic import Field
+
 from clbench.results.arrays import Trace
 from clbench.results.stat import Model
 
@@ -43,7 +45,7 @@ class KeptStage(Model):
     """Title of its job."""
     baseline: str
     """The first baseline that uses it."""
-    parent: str
+    parent: str = Field(pattern=r"^[0-9]*$")
     """The folder of the network that it began with; empty if that was random."""
     trace: Trace
     """Its first iterations."""
@@ -56,8 +58,8 @@ class KeptModel(Model):
     """Title of the job that trained it."""
     baseline: str
     """The first baseline that uses it."""
-    folder: str
-    """Where it lies."""
+    folder: str = Field(pattern=r"^[0-9]+$")
+    """The folder in which it lies, beside the certificate."""
     dice: tuple[Measured, ...]
     """Its Dice on every case."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from clbench.results.arrays import ArrayDifference, JobArrays, Trace, first_difference
 from clbench.results.certificate import (
@@ -70,6 +71,14 @@ def test_a_random_start_is_judged_after_one_iteration() -> None:
     assert found.passed, "iteration 6 is chaos there"
     (found,) = check(begun, Repeated(arithmetic="", traces={"a": trace(0.5, look="1")}, dice={}))
     assert not found.passed
+
+
+@pytest.mark.parametrize("folder", ["../../elsewhere", "/etc", "01/..", "01\n"])
+def test_a_certificate_names_no_network_outside_its_folder(folder: str) -> None:
+    with pytest.raises(ValidationError):
+        KeptStage(job="a", baseline="a", parent=folder, trace=trace())
+    with pytest.raises(ValidationError):
+        KeptModel(job="a", baseline="a", folder=folder, dice=())
 
 
 def test_a_stage_that_the_run_lacks_does_not_pass() -> None:
