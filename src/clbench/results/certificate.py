@@ -22,7 +22,8 @@ WIDE, NARROW = 2e-3, 1e-4
 DICE_TOLERANCE = 0.002
 """Of the Dice of one case, absolute."""
 FROM_NETWORK, FROM_RANDOM = 6, 1
-"""The iteration that is judged: rounding grows faster where the weights are random at the start."""
+"""The iteration that is judged, or the last one sketched of a stage that is shorter: rounding grows faster where the
+weights are random at the start."""
 
 
 class Measured(Model):
@@ -119,11 +120,16 @@ def check(certificate: Certificate, here: Repeated) -> tuple[Check, ...]:
 
 def _stages(certificate: Certificate, traces: Mapping[str, Trace]) -> Iterator[Check]:
     for stage in certificate.stages:
-        look = str(FROM_NETWORK if stage.parent else FROM_RANDOM)
+        look = _judged_iteration(stage)
         found = traces.get(stage.job)
         deviation = None if found is None else deviation_of(found, stage.trace, look)
         what = f"weights after iteration {look}"
         yield Check(baseline=stage.baseline, job=stage.job, what=what, deviation=deviation, tolerance=WIDE)
+
+
+def _judged_iteration(stage: KeptStage) -> str:
+    latest = FROM_NETWORK if stage.parent else FROM_RANDOM
+    return str(max((int(look) for look in stage.trace.moved if int(look) <= latest), default=latest))
 
 
 def _nearest(stages: tuple[Check, ...]) -> Iterator[Check]:

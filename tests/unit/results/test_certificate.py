@@ -73,6 +73,14 @@ def test_a_random_start_is_judged_after_one_iteration() -> None:
     assert not found.passed
 
 
+def test_a_stage_that_is_shorter_is_judged_at_its_last_sketch() -> None:
+    short = Trace(losses=(1.0,) * 4, moved={"1": WAY})
+    begun = Certificate(stages=(KeptStage(job="a", baseline="a", parent="01", trace=short),), models=())
+    for here, passed in ((short, True), (trace(0.5, look="1"), False)):
+        (found,) = check(begun, Repeated(arithmetic="", traces={"a": here}, dice={}))
+        assert (found.what, found.passed) == ("weights after iteration 1", passed)
+
+
 @pytest.mark.parametrize("folder", ["../../elsewhere", "/etc", "01/..", "01\n"])
 def test_a_certificate_names_no_network_outside_its_folder(folder: str) -> None:
     with pytest.raises(ValidationError):
