@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from machine import clean_environment
@@ -30,16 +30,18 @@ class Program:
         source: where ``clbench`` is imported from; None for the installed one.
         under: a command that carries out the words behind it, such as ``setpriv``.
         patience: seconds after which a program is taken to hang.
+        variables: environment variables that it has besides.
     """
 
     folder: Path
     source: Path | None = None
     under: tuple[str, ...] = ()
     patience: float = 300.0
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def start(self, *words: object) -> subprocess.Popen[str]:
         """Start a command as the leader of a process group."""
-        environment = clean_environment()
+        environment = {**clean_environment(), **self.variables}
         if self.source:
             environment["PYTHONPATH"] = str(self.source)
         command = [*self.under, sys.executable, "-m", "clbench", *map(str, words)]

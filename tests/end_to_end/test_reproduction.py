@@ -74,6 +74,27 @@ def test_a_broken_augmentation_is_found_by_reproduce(undisturbed: Any, guarded: 
     assert {f"| {name}" in first for name in ("from-scratch", "finetune", "ewc", "replay")} == {True}
 
 
+def test_under_other_arithmetic_one_seed_names_the_changed_method(
+    guarded: Path, tmp_path: Path
+) -> None:
+    card = Path(clbench.__file__).parents[2] / "baselines" / "ewc.yaml"
+    (guarded / "baselines").mkdir()
+    (guarded / "baselines" / "ewc.yaml").write_text(card.read_text().replace("strength: 0.03", "strength: 3.0"))
+    kernels = {"CLBENCH_ARITHMETIC": "native", "ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
+    program = Program(tmp_path, variables=kernels)
+    words = ("reproduce", "small", "--suite", guarded, "--store", tmp_path / "native", "--junit", "found.xml")
+    said = program(*words)
+    assert said.code == 1, said.out + said.err
+    assert said.err.startswith("arithmetic: native: ")
+    assert "small v1: drifted; judged: the certificate's " in said.out
+    cases = list(ElementTree.parse(tmp_path / "found.xml").getroot().iter("testcase"))
+    judged = {case.get("classname") for case in cases if len(case) == 0}
+    failed = {case.get("classname") for case in cases if case.find("failure") is not None}
+    assert (failed, judged) == ({"ewc"}, {"from-scratch", "finetune", "ewc", "replay"})
+    compared = program("compare", "reports/small", guarded / "reports" / "reference" / "small")
+    assert (compared.code, compared.out in said.out) == (1, True), "compare reads what reproduce computed"
+
+
 def test_reproduce_holds_a_suites_benchmark_against_the_suites_reference_or_the_one_that_is_named(
     undisturbed: Any, guarded: Path, reference: Path, small_suite: Path, tmp_path: Path
 ) -> None:
