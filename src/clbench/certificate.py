@@ -11,13 +11,13 @@ from clbench.errors import CorruptArtifact
 from clbench.execute.backends import Backend
 from clbench.execute.lock import hold
 from clbench.execute.run import Outcome, carry_out
-from clbench.job import is_done
 from clbench.plan import Job, Plan, StageSpec
 from clbench.plan.records import Asked
 from clbench.plan.sealed import plan_bytes
 from clbench.references import CERTIFICATE
-from clbench.results.arrays import LOOKS
+from clbench.results.arrays import SKETCHED
 from clbench.results.certificate import Certificate, KeptModel, KeptStage, Repeated
+from clbench.run import finished
 from clbench.store import JobFolder, Json, Store, digest, file_digest, write_atomic, write_sealed
 
 PLAN = "certificate-plan.json"
@@ -108,16 +108,9 @@ def repeat(
     jobs, store = certificate_plan(plan, certificate, (reference / CERTIFICATE).parent), Store(Path(plan.store))
     with hold(run_folder, console=console):
         write_atomic(run_folder / PLAN, plan_bytes(jobs))
-        done = {job.id for job in jobs.jobs if _is_whole(job, store)}
+        done = finished(jobs, store, console)
         outcome = carry_out(run_folder / PLAN, jobs, done, store, run_folder, backend, console)
     return outcome, _repeated(jobs, store)
-
-
-def _is_whole(job: Job, store: Store) -> bool:
-    try:
-        return is_done(job, store.job(job.id))
-    except CorruptArtifact:
-        return False
 
 
 def _repeated(plan: Plan, store: Store) -> Repeated:
@@ -164,7 +157,7 @@ def _restarted(job: Job, prepare: Job, network: str) -> Job:
     steps = max(1, int(job.spec["epochs"]) * int(job.spec["iterations"]))
     return job.model_copy(update={
         "id": _id("restart", job, network), "kind": "certify", "parents": (prepare.id,), "title": PREFIX + job.title,
-        "seconds": 1 + job.seconds * min(1.0, LOOKS[-1] / steps), "arithmetic": prepare.arithmetic,
+        "seconds": 1 + job.seconds * min(1.0, SKETCHED[-1] / steps), "arithmetic": prepare.arithmetic,
         "restart": network, "evaluate": (), "asked": Asked(), "evaluation": "",
     })  # fmt: skip
 

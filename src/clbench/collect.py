@@ -12,7 +12,7 @@ from clbench.definitions.protocols import tuned
 from clbench.errors import CorruptArtifact
 from clbench.execute.watch import last_lines
 from clbench.plan import Job, Plan, Use
-from clbench.results.arrays import JobArrays
+from clbench.results.arrays import SHORT, JobArrays
 from clbench.results.records import BaselineInfo, BenchmarkInfo, Hole, StageRecord
 from clbench.results.rows import Row
 from clbench.store import Json, Store
@@ -130,7 +130,7 @@ def _arrays(plan: Plan, results: Mapping[str, Json]) -> tuple[JobArrays, ...]:
 
 
 def _preprocessed(files: Json) -> dict[str, str]:
-    return {name: entry["sha256"][:16] for name, entry in files.items() if name.endswith(".b2nd")}
+    return {name: entry["sha256"][:SHORT] for name, entry in files.items() if name.endswith(".b2nd")}
 
 
 def _result(plan: Plan, job: Job, store: Store, before: Mapping[str, Json | str]) -> Json | str:

@@ -198,9 +198,8 @@ def report(plan: Plan, folder: Path, command: str | None = None) -> Summary:
     )
     drift, maps = read_drift(folder, plan)
     summary = summary.model_copy(update={"drift": drift})
-    origin = _last_provenance(plan, folder, store)
-    if command:
-        origin = provenance(plan, store, command, collected.arithmetic)
+    arithmetic = collected.arithmetic
+    origin = provenance(plan, store, command, arithmetic) if command else _last_provenance(plan, folder, store)
     with writing_to(folder):
         write_rows(folder / ROWS, collected.rows)
         _write_monitored(folder / MONITORED, collected.monitored)

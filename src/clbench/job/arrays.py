@@ -8,8 +8,7 @@ from typing import Any
 
 import torch
 
-SHORT = 16
-"""Hexadecimal digits that are kept of a SHA-256."""
+from clbench.results.arrays import SHORT
 
 
 def array_digests(content: Any) -> dict[str, str]:

@@ -14,10 +14,9 @@ from clbench.job.memory import naming_memory
 from clbench.job.progress import Progress
 from clbench.job.stage import trainee_of
 from clbench.job.trainee import Trainee, load_model
-from clbench.known_answer import arithmetic_here
 from clbench.nnunet import checkpoint
 from clbench.plan import Job
-from clbench.results.arrays import LOOKS
+from clbench.results.arrays import SKETCHED
 from clbench.store import JobFolder, Json, Store
 
 MODEL, MEMORY = "model/fold_0/checkpoint_final.pth", "memory.pth"
@@ -52,8 +51,9 @@ def certify(job: Job, store: Store) -> Json:
     if job.predict:
         found: Json = {"measurements": _predicted(trainee, JobFolder(Path(job.predict)))}
     else:
-        found = {"trace": _begun(replace(trainee, device=torch.device("cpu"), workers=0))}
-    content = {"evaluation": job.evaluation, "arithmetic": arithmetic_here(), **found}
+        trainee = replace(trainee, device=torch.device("cpu"), workers=0)
+        found = {"trace": _begun(trainee)}
+    content = {"evaluation": job.evaluation, "arithmetic": trainee.arithmetic, **found}
     return trainee.folder.finish("result", content, [])
 
 
@@ -61,7 +61,7 @@ def _begun(trainee: Trainee) -> Json:
     with naming_memory(trainee, "beginning"):
         stage, _, _ = assemble(trainee)
     with naming_memory(trainee, "training", stage):
-        stage.train_first(min(LOOKS[-1], trainee.spec.epochs * trainee.spec.iterations))
+        stage.train_first(min(SKETCHED[-1], trainee.spec.epochs * trainee.spec.iterations))
     return stage.trace.record()
 
 

@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import torch
 
-from clbench.arithmetic import CUDA
 from clbench.errors import CorruptArtifact
 from clbench.job.arrays import array_digests
 from clbench.job.assembly import assemble
@@ -19,7 +18,6 @@ from clbench.job.monitor import Monitor
 from clbench.job.progress import Progress
 from clbench.job.selection import Selection
 from clbench.job.trainee import Trainee
-from clbench.known_answer import arithmetic_here
 from clbench.methods.base import Method
 from clbench.network.heads import copied
 from clbench.network.own import OwnWeights
@@ -130,13 +128,8 @@ def _account(trainee: Trainee, stage: Stage, method: Method, library: CaseLibrar
             "numbers": numbers,
         },
         "losses": stage.losses,
-        "arithmetic": _arithmetic(trainee.device),
+        "arithmetic": trainee.arithmetic,
     }
-
-
-def _arithmetic(device: torch.device) -> str:
-    """Whose bits the weights have."""
-    return f"{CUDA}: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else arithmetic_here()
 
 
 def plain_state(trainee: Trainee, stage: Stage, selection: Selection) -> dict[str, Any]:

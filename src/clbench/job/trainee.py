@@ -7,9 +7,11 @@ from typing import Any
 
 import torch
 
+from clbench.arithmetic import CUDA
 from clbench.data.splits import inner_split
 from clbench.errors import CorruptArtifact
 from clbench.job.prepared import Prepared
+from clbench.known_answer import arithmetic_here
 from clbench.network.batch import Batch
 from clbench.nnunet import checkpoint
 from clbench.nnunet.parts import NnunetParts
@@ -75,6 +77,12 @@ class Trainee:
             before = tasks[:index] if self.spec.heads == "joined" else ()
             shift[task] = sum(len(self.prepared.tasks[other].labels) for other in before)
         return shift
+
+    @property
+    def arithmetic(self) -> str:
+        """Whose bits its results have: the device's, or those of this process."""
+        cuda = self.device.type == "cuda"
+        return f"{CUDA}: {torch.cuda.get_device_name(self.device)}" if cuda else arithmetic_here()
 
     @property
     def memory_format(self) -> torch.memory_format:

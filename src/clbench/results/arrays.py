@@ -8,8 +8,10 @@ from pydantic import TypeAdapter
 
 from clbench.results.stat import Model
 
-LOOKS = (1, 6, 12)
+SKETCHED = (1, 6, 12)
 """Iterations after which a stage's weights are sketched."""
+SHORT = 16
+"""Hexadecimal digits that are kept of an array's SHA-256."""
 
 
 class Trace(Model):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from clbench.results.arrays import LOOKS
+from clbench.results.arrays import SKETCHED
 
 BUCKETS = 64
 
@@ -21,7 +21,7 @@ class Trace:
     """Records the first iterations of a stage.
 
     Attributes:
-        losses: of the first ``LOOKS[-1]`` iterations.
+        losses: of the first ``SKETCHED[-1]`` iterations.
         moved: iteration → sketch ``(BUCKETS,)`` of the weights less those at the start.
     """
 
@@ -39,10 +39,10 @@ class Trace:
 
     def see(self, loss: torch.Tensor) -> None:
         """Record one more iteration, whose weights have been updated; later ones cost nothing."""
-        if len(self.losses) == LOOKS[-1]:
+        if len(self.losses) == SKETCHED[-1]:
             return
         self.losses.append(float(loss))
-        if (done := len(self.losses)) in LOOKS:
+        if (done := len(self.losses)) in SKETCHED:
             self.moved[str(done)] = (sketch(self.parameters) - np.array(self._start)).tolist()
 
     def record(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clbench.results.arrays import LOOKS
+from clbench.results.arrays import SKETCHED
 from clbench.training.trace import BUCKETS, Trace, sketch
 
 
@@ -66,7 +66,7 @@ def test_a_trace_records_its_looks_and_goes_on_where_it_was_saved() -> None:
     second.begin()
     steps(second, 16)
     assert second.record() == whole.record()
-    assert list(whole.moved) == [str(look) for look in LOOKS]
-    assert len(whole.losses) == LOOKS[-1]
-    for look in LOOKS:
+    assert list(whole.moved) == [str(look) for look in SKETCHED]
+    assert len(whole.losses) == SKETCHED[-1]
+    for look in SKETCHED:
         assert np.allclose(whole.moved[str(look)], look * sketch({"a": torch.ones(1000)}))
