@@ -83,9 +83,18 @@ def first_difference(run: Sequence[JobArrays], reference: Sequence[JobArrays]) -
 
 
 def _first_of(here: JobArrays, there: JobArrays) -> str:
-    """The first array that differs; of a stage, the weights after its first iterations come first."""
-    if here.trace is not None and there.trace is not None:
-        for look, moved in there.trace.moved.items():
-            if here.trace.moved.get(look, moved) != moved:
-                return f"weights after iteration {look}"
+    """The first array that differs; of a stage, what its first iterations left comes first."""
+    if here.trace and there.trace and (name := _first_of_traces(here.trace, there.trace)):
+        return name
     return next((name for name, value in there.arrays.items() if here.arrays.get(name, value) != value), "")
+
+
+def _first_of_traces(here: Trace, there: Trace) -> str:
+    """The loss of an iteration is computed before its weights are updated, so it tells the forward pass apart."""
+    for iteration, (mine, loss) in enumerate(zip(here.losses, there.losses, strict=False), start=1):
+        if mine != loss:
+            return f"loss of iteration {iteration}"
+        moved = there.moved.get(str(iteration))
+        if moved is not None and here.moved.get(str(iteration), moved) != moved:
+            return f"weights after iteration {iteration}"
+    return ""

@@ -21,7 +21,7 @@ from clbench.network.losses import stage_loss
 from clbench.network.randomness import random_state, set_random_state
 from clbench.training.deck import Deck
 from clbench.training.supply import Order, Supply
-from clbench.training.trace import Trace
+from clbench.training.trace import TraceRecorder
 
 CLIP = 12.0
 
@@ -107,7 +107,7 @@ class Stage:
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.mixed)
         self._batches: Iterator[Batch] | None = None
         self._drawn: deque[Order] = deque()
-        self.trace = Trace(dict(network.named_parameters()))
+        self.trace = TraceRecorder(dict(network.named_parameters()))
         self.epoch = 0
         self.losses: list[float] = []
         self.seconds = 0.0

@@ -17,7 +17,7 @@ from clbench.results.arrays import SKETCHED
 BUCKETS = 64
 
 
-class Trace:
+class TraceRecorder:
     """Records the first iterations of a stage.
 
     Attributes:

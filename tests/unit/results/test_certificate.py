@@ -126,6 +126,16 @@ def test_of_a_stage_the_weights_of_its_first_iterations_come_first() -> None:
     assert found.array == "weights after iteration 12"
 
 
+def test_a_loss_comes_before_the_weights_that_its_iteration_updates() -> None:
+    reference = [arrays("two", trace(), a="1")]
+    for look, loss, wanted in ((6, 6, "loss of iteration 6"), (6, 7, "weights after iteration 6")):
+        losses = tuple(1.0 if iteration < loss else 2.0 for iteration in range(1, 13))
+        other = trace(0.1, look=str(look)).model_copy(update={"losses": losses})
+        found = first_difference([arrays("two", other, a="9")], reference)
+        assert found is not None
+        assert found.array == wanted
+
+
 def test_what_only_one_side_has_is_passed_over() -> None:
     assert first_difference([arrays("one", a="1")], [arrays("one", a="1", b="2"), arrays("two", c="3")]) is None
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clbench.results.arrays import SKETCHED
-from clbench.training.trace import BUCKETS, Trace, sketch
+from clbench.training.trace import BUCKETS, TraceRecorder, sketch
 
 
 def _weights(seed: int, scale: float = 1.0) -> dict[str, torch.Tensor]:
@@ -49,19 +49,19 @@ def test_equal_tensors_under_two_names_are_told_apart() -> None:
 def test_a_trace_records_its_looks_and_goes_on_where_it_was_saved() -> None:
     weights = {"a": torch.zeros(1000)}
 
-    def steps(trace: Trace, count: int) -> None:
+    def steps(trace: TraceRecorder, count: int) -> None:
         for _ in range(count):
             weights["a"] += 1.0
             trace.see(torch.tensor(0.5))
 
-    whole = Trace(weights)
+    whole = TraceRecorder(weights)
     whole.begin()
     steps(whole, 20)
     weights["a"].zero_()
-    first = Trace(weights)
+    first = TraceRecorder(weights)
     first.begin()
     steps(first, 4)
-    second = Trace(weights)
+    second = TraceRecorder(weights)
     second.load_state(first.state())
     second.begin()
     steps(second, 16)
